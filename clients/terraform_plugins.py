@@ -1,0 +1,61 @@
+"""Where Terraform gets its providers from: a CLI configuration that fits this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.errors import RefusedError
+from core.files import write_atomic
+
+MIRROR_VARIABLE = "ECOCHAIN_VERIFY_TF_PLUGINS"
+
+# Usual places of a filesystem mirror: Terraform's own implied ones, then what images and distributions use.
+USUAL_MIRRORS = (
+    "~/.terraform.d/plugins",
+    "/usr/local/share/terraform/plugins",
+    "/usr/share/terraform/plugins",
+    "/opt/terraform/plugins",
+    "/opt/tf-plugins",
+)
+
+
+def cli_config(target: Path, *, registry: str, provider: str, cache: Path) -> Path | None:
+    """Return the CLI configuration file for Terraform to use, or None for the user's own ~/.terraformrc.
+
+    In this order: the file that `$TF_CLI_CONFIG_FILE` names, if it exists; the mirror folder that
+    `$ECOCHAIN_VERIFY_TF_PLUGINS` names; ~/.terraformrc; the first usual mirror folder with `provider`
+    ("hashicorp/aws") of `registry` in it; else a download from the registry, kept in `cache`. A mirror and
+    the download are written to `target`. Raises RefusedError if the named mirror lacks the provider.
+    """
+    given = os.environ.get("TF_CLI_CONFIG_FILE")
+    if given and Path(given).is_file():
+        return Path(given)
+    named = os.environ.get(MIRROR_VARIABLE)
+    if named:
+        if not (Path(named) / registry / provider).is_dir():
+            raise RefusedError(
+                f"${MIRROR_VARIABLE}={named}: expected a folder {registry}/{provider} in it, got none"
+            )
+        return _mirrored(target, Path(named))
+    if (Path.home() / ".terraformrc").is_file():
+        return None
+    for usual in USUAL_MIRRORS:
+        mirror = Path(usual).expanduser()
+        if (mirror / registry / provider).is_dir():
+            return _mirrored(target, mirror)
+    cache.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, f'disable_checkpoint = true\nplugin_cache_dir = "{cache}"\n')
+    return target
+
+
+def _mirrored(target: Path, mirror: Path) -> Path:
+    text = f"""disable_checkpoint = true
+provider_installation {{
+  filesystem_mirror {{
+    path = "{mirror}"
+  }}
+}}
+"""
+    write_atomic(target, text)
+    return target

@@ -1,0 +1,1 @@
+"""What every room stands on: the error tree, waiting, the clock, and safe files and processes."""

@@ -1,0 +1,153 @@
+"""Starting and ending the lab's machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import EnvironmentFailedError
+from core.files import write_atomic
+from core.processes import ProcessId
+from core.waiting import wait_until
+from lab import cgroups
+from lab.components import Program
+from lab.plan import Machine, Plan
+from lab.toolchain import Toolchain
+
+# What kubelet would otherwise write into the host's sysctls, each path with the value it wants to see.
+# The machine sees these files in their place, so that the host's stay as they are.
+_SYSCTLS = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A started machine: its outer process, whose end ends all of it."""
+
+    machine: Machine
+    process: ProcessId
+
+    def init_pid(self) -> int:
+        """Return the host's number of the machine's first process."""
+
+        def child() -> int | None:
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            return int(children[0]) if children else None
+
+        return wait_until(f"the first process of machine {self.machine.name}", child, 10, interval_s=0.005)
+
+    def check(self) -> None:
+        """Raise EnvironmentFailedError, with the last words of the log, when the machine or a program ended."""
+        log = self.machine.folder / "log" / "machine.log"
+        words = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        if words or not self.process.alive():
+            told = "; ".join(words[-3:]) or "without a word"
+            raise EnvironmentFailedError(f"machine {self.machine.name}: {told}; its logs: {log.parent}")
+
+    def inside(self, *argv: str | Path) -> list[str]:
+        """Return a command that runs `argv` in the machine's namespaces."""
+        return [
+            "nsenter",
+            f"--target={self.init_pid()}",
+            "--mount",
+            "--net",
+            "--pid",
+            "--uts",
+            "--ipc",
+            *map(str, argv),
+        ]
+
+    def programs(self) -> dict[str, int]:
+        """Return the programs that run, with their numbers inside the machine."""
+        path = self.machine.folder / "pids.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+
+def start(
+    plan: Plan,
+    machine: Machine,
+    tools: Toolchain,
+    programs: Sequence[Program],
+    record: Callable[[str, ProcessId], None],
+) -> Running:
+    """Start a machine; `record` is called with its process before that process does anything."""
+    folder = machine.folder
+    logs = folder / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    (folder / "varlog").mkdir(exist_ok=True)
+    binds = [{"from": str(folder / "varlog"), "to": "/var/log"}]
+    for name, value in _SYSCTLS.items():
+        if (Path("/proc/sys") / name).exists():
+            write_atomic(folder / "sysctl" / name, value + "\n")
+            binds.append({"from": str(folder / "sysctl" / name), "to": f"/proc/sys/{name}"})
+    config = {
+        "hostname": machine.name,
+        "netns": f"/run/netns/{machine.netns}",
+        "cgroups": [str(p) for p in cgroups.make(f"{plan.cgroup}/{machine.name}/system")],
+        # Sockets, locks and container state are the machine's own. Not /tmp: a cache may lie there.
+        "tmpfs": ["/run"],
+        "binds": binds,
+        "pids": str(folder / "pids.json"),
+        "programs": [
+            {
+                "name": p.name,
+                "argv": p.argv,
+                "env": [f"PATH={tools.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "log": str(logs / f"{p.name}.log"),
+                "when": str(p.when or ""),
+            }
+            for p in programs
+        ],
+    }
+    path = folder / "machine.json"
+    write_atomic(path, json.dumps(config, indent=1))
+    with (logs / "machine.log").open("ab") as log:
+        process = subprocess.Popen(
+            [tools.program("machine"), path],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
+        )
+    identified = ProcessId.of(process.pid)
+    if identified is None:
+        raise EnvironmentFailedError(f"machine {machine.name} ended at once; see {logs / 'machine.log'}")
+    record(machine.name, identified)
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+    process.stdin.close()
+    return Running(machine=machine, process=identified)
+
+
+def end_all(plan: Plan, processes: Sequence[ProcessId], timeout_s: float = 20.0) -> None:
+    """End every process of the lab: the recorded ones, then whatever its cgroups still hold."""
+    for process in processes:
+        process.end(grace_s=0)
+
+    def empty() -> bool:
+        cgroups.thaw(plan.cgroup)
+        for pid in cgroups.pids(plan.cgroup):
+            found = ProcessId.of(pid)
+            if found is not None:
+                found.signal(9)
+        return not cgroups.pids(plan.cgroup)
+
+    wait_until(
+        f"every process of lab {plan.name} to end",
+        empty,
+        timeout_s,
+        interval_s=0.02,
+        last=lambda: sorted(cgroups.pids(plan.cgroup)),
+    )

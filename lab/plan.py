@@ -1,0 +1,156 @@
+"""A lab's plan: every name and address it will use, derived from its name and subnet before anything is made."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import RefusedError
+from core.places import state
+
+DEFAULT_NAME = "lab"
+DEFAULT_SUBNETS = tuple(f"10.{n}.0.0/16" for n in range(201, 217))
+MAX_NODES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """One machine of the lab: the control plane or a worker node."""
+
+    name: str
+    role: str
+    address: str
+    pod_subnet: str | None
+    netns: str
+    link: str
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that one lab will use: a /16 split into machines (first /24), pods (a /24 a node) and services."""
+
+    name: str
+    subnet: str
+    nodes: int
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
+            raise RefusedError(
+                f"lab name: expected 1 to 20 of a-z, 0-9 and inner dashes, starting with a letter, got {self.name!r}"
+            )
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise RefusedError(f"nodes: expected 1 to {MAX_NODES}, got {self.nodes}")
+        try:
+            network = ipaddress.ip_network(self.subnet)
+        except ValueError as error:
+            raise RefusedError(f"subnet: expected a private IPv4 /16, got {self.subnet!r}") from error
+        if network.version != 4 or network.prefixlen != 16 or not network.is_private:
+            raise RefusedError(f"subnet: expected a private IPv4 /16, got {self.subnet!r}")
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that holds everything this lab writes to disk."""
+        return labs_folder() / self.name
+
+    @property
+    def short(self) -> str:
+        """Return a short id, since a link's name has at most 15 characters."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:6]
+
+    @property
+    def bridge(self) -> str:
+        """Return the bridge's link name."""
+        return f"ecv{self.short}"
+
+    def _address(self, third: int, fourth: int) -> str:
+        return str(ipaddress.ip_network(self.subnet)[third * 256 + fourth])
+
+    @property
+    def host_address(self) -> str:
+        """Return the host's address on the bridge."""
+        return self._address(0, 1)
+
+    @property
+    def service_subnet(self) -> str:
+        """Return the Services' range."""
+        return f"{self._address(128, 0)}/20"
+
+    @property
+    def api_service_address(self) -> str:
+        """Return the ClusterIP of the `kubernetes` Service."""
+        return self._address(128, 1)
+
+    @property
+    def dns_address(self) -> str:
+        """Return the ClusterIP of the cluster's DNS."""
+        return self._address(128, 10)
+
+    @property
+    def pod_range(self) -> str:
+        """Return the range that holds every pod's address."""
+        return f"{self._address(16, 0)}/20"
+
+    @property
+    def cgroup(self) -> str:
+        """Return the lab's cgroup below each hierarchy's root."""
+        return f"ecochain-verify/{self.name}"
+
+    def _machine(self, name: str, role: str, fourth: int, pod_subnet: str | None) -> Machine:
+        return Machine(
+            name=name,
+            role=role,
+            address=self._address(0, fourth),
+            pod_subnet=pod_subnet,
+            netns=f"ecv-{self.name}-{name}",
+            link=f"{self.bridge}.{fourth}",
+            folder=self.folder / "machines" / name,
+        )
+
+    @property
+    def control_plane(self) -> Machine:
+        """Return the machine of etcd, the API server, the controller manager and the scheduler."""
+        return self._machine("control-plane", "control-plane", 2, None)
+
+    @property
+    def workers(self) -> list[Machine]:
+        """Return the worker nodes."""
+        return [
+            self._machine(f"node{n}", "worker", 10 + n, f"{self._address(16 + n, 0)}/24")
+            for n in range(1, self.nodes + 1)
+        ]
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Return every machine, the control plane first."""
+        return [self.control_plane, *self.workers]
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig (mode 0600)."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def api_url(self) -> str:
+        """Return the API server's address, reachable from this machine only."""
+        return f"https://{self.control_plane.address}:6443"
+
+
+def labs_folder() -> Path:
+    """Return the folder of all labs of this machine."""
+    return state() / "labs"
+
+
+def choose_subnet(taken_by_labs: Iterable[str]) -> str:
+    """Return the first default subnet that no other lab holds."""
+    held = set(taken_by_labs)
+    for subnet in DEFAULT_SUBNETS:
+        if subnet not in held:
+            return subnet
+    raise RefusedError(
+        f"all {len(DEFAULT_SUBNETS)} default subnets are held by labs; take one down, or name --subnet"
+    )

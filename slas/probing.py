@@ -1,0 +1,142 @@
+"""What the probes of a window are worth as evidence: which series, how dense, at which resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from slas.downtime import Downtime, measure
+from slas.expectations import Expectation
+from slas.samples import RUNNER, SampleColumns
+from slas.timeline import Event, Timeline
+
+# Below this share of the scheduled probes, what is missing may hide what matters.
+MIN_COVERAGE = 0.99
+_SLOW_MS = 250.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probing:
+    """The series that an expectation is about, in its window.
+
+    `problems` say why the evidence is too thin for a claim that all was well; they never excuse a failure
+    that was seen. `rate` (probes per second) and `slow_s` are by series; `coverage` is a ratio.
+    """
+
+    start_s: float
+    end_s: float
+    samples: Mapping[str, SampleColumns]
+    rate: Mapping[str, float]
+    slow_s: Mapping[str, float]
+    coverage: Mapping[str, float]
+    problems: Sequence[str]
+
+    def downtime(self, timeline: Timeline, resolution_s: float | None) -> Downtime:
+        """Measure the downtime in the window."""
+        return measure(
+            self.samples,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            slow_s=self.slow_s,
+            rate=self.rate,
+            resolution_s=resolution_s or 0.0,
+            blind=timeline.blind_spans(),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as the evidence of a verdict holds it."""
+        return {
+            "coverage": {name: round(share, 5) for name, share in self.coverage.items()},
+            "rate": dict(self.rate),
+            "slow_ms": {name: round(slow * 1000, 3) for name, slow in self.slow_s.items()},
+        }
+
+
+def series_of(timeline: Timeline, expectation: Expectation) -> list[str]:
+    """Return the names of the series to judge.
+
+    They are `details.series` (a name or a list), else every series of the target that is the subject.
+    """
+    named = expectation.details.get("series")
+    if named:
+        return [named] if isinstance(named, str) else [str(name) for name in named]
+    started = {str(event.get("series")) for event in timeline.of_kind("probe.started")}
+    prefix = f"{expectation.subject}/"
+    return sorted(name for name in started | set(timeline.samples) if name.startswith(prefix))
+
+
+def probing_of(timeline: Timeline, expectation: Expectation) -> Probing:
+    """Collect the probes that an expectation is about."""
+    start_s, end_s = expectation.start_s, expectation.end_s
+    names = series_of(timeline, expectation)
+    problems = [] if names else [f"no probe series of {expectation.subject} in this run"]
+    samples: dict[str, SampleColumns] = {}
+    rate: dict[str, float] = {}
+    slow_s: dict[str, float] = {}
+    coverage: dict[str, float] = {}
+    for name in names:
+        columns = samples[name] = timeline.samples.get(name) or SampleColumns.of([])
+        started = _last(timeline.of_kind("probe.started", end_s=end_s, series=name))
+        given = started.get("rate") or expectation.details.get("rate")
+        looks = int(np.count_nonzero(_in_window(columns, start_s, end_s)))
+        rate[name] = float(given) if given else max(looks, 1) / (end_s - start_s)
+        slow_ms = started.get("slow_ms") or expectation.details.get("slow_ms") or _SLOW_MS
+        slow_s[name] = float(slow_ms) / 1000
+        # The ticks at the window's very edges may fall on either side.
+        due = max(1.0, rate[name] * (end_s - start_s) - 1)
+        coverage[name] = min(1.0, looks / due)
+        if not looks:
+            problems.append(f"no samples of {name} in the window")
+        elif not given:
+            problems.append(f"the scheduled rate of {name} is unknown, and with it the coverage")
+        elif coverage[name] < MIN_COVERAGE:
+            problems.append(f"{name} has {coverage[name]:.1%} of its scheduled samples")
+    return Probing(
+        start_s=start_s,
+        end_s=end_s,
+        samples=samples,
+        rate=rate,
+        slow_s=slow_s,
+        coverage=coverage,
+        problems=tuple(problems),
+    )
+
+
+def unproved_resolution(timeline: Timeline, expectation: Expectation, series: str) -> str | None:
+    """Say why a series is not proved to see outages of the expectation's `resolution_s`; None if it is.
+
+    The proof is a calibration of the series itself, else of the control target over the same kind of
+    connection (`control/new`, `control/reused`); the last one of each mode counts.
+    """
+    bound = expectation.resolution_s
+    if bound is None:
+        return "the expectation names no resolution"
+    results = list(timeline.of_kind("calibration.result", series=series))
+    if not results:
+        control = f"control/{series.rpartition('/')[2]}"
+        results = list(timeline.of_kind("calibration.result", series=control))
+    if not results:
+        return f"no calibration proved the resolution of {series}"
+    for result in {str(result.get("mode")): result for result in results}.values():
+        if result.get("found") is not True or result.get("resolution_s") is None:
+            return f"the calibration of {series} failed: {result.get('reason') or 'outage not found'}"
+        if float(result["resolution_s"]) > bound:
+            return f"{series} is proved to resolve {result['resolution_s']:.3f} s, not {bound:g} s"
+    return None
+
+
+def _in_window(columns: SampleColumns, start_s: float, end_s: float) -> Any:
+    low, high = np.searchsorted(columns.scheduled_s, [start_s, end_s])
+    inside = np.zeros(len(columns), dtype=np.bool_)
+    inside[low:high] = True
+    return inside & ~columns.retry & (columns.outcome != RUNNER)
+
+
+def _last(events: Any) -> Event:
+    found: Event = {}
+    for event in events:
+        found = event
+    return found

@@ -1,0 +1,75 @@
+variable "run_id" {
+  description = "The run that makes this environment; part of every name and tag, so that what a killed run left is found."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$", var.run_id))
+    error_message = "run_id must be 3 to 32 lower-case letters, digits and hyphens, and start and end without a hyphen."
+  }
+}
+
+variable "project" {
+  description = "Project; the first part of every name."
+  type        = string
+  default     = "ecochain"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.project))
+    error_message = "project must be 2 to 10 lower-case letters and digits, and start with a letter."
+  }
+}
+
+variable "environment" {
+  description = "Environment; the second part of every name."
+  type        = string
+  default     = "lab"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "environment must be 2 to 10 lower-case letters and digits, and start with a letter."
+  }
+}
+
+variable "region" {
+  description = "AWS region."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must look like us-east-1."
+  }
+}
+
+variable "vpc_cidr" {
+  description = "IPv4 range of the VPC."
+  type        = string
+  default     = "10.20.0.0/16"
+
+  validation {
+    condition     = can(cidrnetmask(var.vpc_cidr)) && try(tonumber(split("/", var.vpc_cidr)[1]), 0) >= 16 && try(tonumber(split("/", var.vpc_cidr)[1]), 99) <= 24
+    error_message = "vpc_cidr must be an IPv4 range from /16 to /24, such as 10.20.0.0/16."
+  }
+}
+
+variable "kubernetes_version" {
+  description = "Kubernetes version of the EKS cluster, major.minor."
+  type        = string
+  default     = "1.35"
+
+  validation {
+    condition     = can(regex("^1\\.(3[3-9]|[4-9][0-9])$", var.kubernetes_version))
+    error_message = "kubernetes_version must be 1.33 or later: EKS ended the support of earlier ones."
+  }
+}
+
+variable "aws_endpoint_url" {
+  description = "Address of an AWS double for every service; null means AWS itself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.aws_endpoint_url == null || can(regex("^https?://[^/]+$", var.aws_endpoint_url))
+    error_message = "aws_endpoint_url must be null or an http(s) address without a path, such as http://127.0.0.1:4566."
+  }
+}
