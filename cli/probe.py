@@ -64,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
         raise MisuseError(f"--json: expected a file in a folder that exists, got {args.json}")
     if len(set(args.url)) < len(args.url):
         raise MisuseError("URL: expected each address once")
-    for url in args.url:
-        _reach(url, args.timeout_s)
     targets = [
         ProbeTarget(
             name=f"target-{number}",
@@ -79,7 +77,21 @@ def run(args: argparse.Namespace) -> int:
     ]
     run_dir = Path(tempfile.mkdtemp(prefix="verify-probe-"))
     try:
-        end_s = _record(run_dir, targets, args)
+        clock = RunClock.start()
+        recorder = Recorder(
+            run_dir,
+            clock,
+            None,
+            "",
+            targets,
+            rate=args.rate,
+            slow_ms=args.slow_ms,
+            timeout_s=args.timeout_s,
+            seed=args.seed,
+        )
+        for url in args.url:
+            _reach(url, args.timeout_s)
+        end_s = _record(recorder, clock, args)
         found = _results(Timeline.load(run_dir), targets, args, end_s)
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
@@ -88,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
         write_atomic(args.json, json.dumps(result, indent=2) + "\n")
     for one in found:
         print(one.as_text())
-    return max((one.exit_code for one in found), key=(0, 3, 1).index)
+    worst: int = max((one.exit_code for one in found), key=(0, 3, 1).index)
+    return worst
 
 
 def _reach(url: str, timeout_s: float) -> None:
@@ -103,34 +116,22 @@ def _reach(url: str, timeout_s: float) -> None:
         ) from None
 
 
-def _record(run_dir: Path, targets: list[ProbeTarget], args: argparse.Namespace) -> float:
+def _record(recorder: Recorder, clock: RunClock, args: argparse.Namespace) -> float:
     """Watch until the time is over or Ctrl-C, and return the end in Unix seconds."""
-    clock = RunClock.start()
-    recorder = Recorder(
-        run_dir,
-        clock,
-        None,
-        "",
-        targets,
-        rate=args.rate,
-        slow_ms=args.slow_ms,
-        timeout_s=args.timeout_s,
-        seed=args.seed,
-    )
     end_s = clock.now()
     with recorder:
-        start_s = clock.now()
         try:
-            recorder.ready(args.timeout_s + 30 + 20 / args.rate, samples=5)
+            recorder.ready(args.timeout_s + 30 + 5 / args.rate, samples=1)
+            start_s = recorder.started_s()
             recorder.calibrate()
             while (left_s := start_s + args.duration - clock.now()) > 0:
                 recorder.check()
                 _progress(args.duration - left_s, args.duration)
                 time.sleep(min(0.5, left_s))
+            end_s = start_s + float(args.duration)
         except KeyboardInterrupt:
-            print("\nended by Ctrl-C: the result so far", file=sys.stderr)
-        finally:
             end_s = clock.now()
+            print("\nended by Ctrl-C: the result so far", file=sys.stderr)
     return end_s
 
 
@@ -231,25 +232,18 @@ class _Result:
 def _results(
     timeline: Timeline, targets: list[ProbeTarget], args: argparse.Namespace, end_s: float
 ) -> list[_Result]:
-    found = []
-    for target in targets:
-        for connection in target.connections:
-            series = f"{target.name}/{connection}"
-            samples = timeline.samples.get(series)
-            if samples is None:
-                raise VerifyError(f"{target.url}: ended before the first answer: nothing was measured")
-            found.append(_judged(timeline, target.url, series, samples, args, end_s))
-    return found
+    return [
+        _judged(timeline, target.url, f"{target.name}/{connection}", args, end_s)
+        for target in targets
+        for connection in target.connections
+    ]
 
 
-def _judged(
-    timeline: Timeline,
-    url: str,
-    series: str,
-    samples: SampleColumns,
-    args: argparse.Namespace,
-    end_s: float,
-) -> _Result:
+def _judged(timeline: Timeline, url: str, series: str, args: argparse.Namespace, end_s: float) -> _Result:
+    samples = timeline.samples.get(series) or SampleColumns.of([])
+    samples = samples.take(samples.scheduled_s < end_s)
+    if not len(samples):
+        raise VerifyError(f"{url}: ended before the first probe: nothing was measured")
     start_s, last_s = float(samples.scheduled_s[0]), float(samples.scheduled_s[-1])
     resolutions = [event["resolution_s"] for event in timeline.of_kind("calibration.result", series=series)]
     resolution_s = resolutions[-1] if resolutions else None

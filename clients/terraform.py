@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import CommandError, MisuseError, RefusedError, SettingsError
+from core.errors import CommandError, RefusedError
 from core.files import write_atomic
 from core.processes import run
 
@@ -24,6 +24,8 @@ MINIMUM_VERSION = (1, 9)
 PROGRAM_VARIABLE = "ECOCHAIN_VERIFY_TERRAFORM"
 # Set for Terraform and inherited by its provider: by it both are found after a crash.
 MARK = "TF_DATA_DIR"
+
+VARIABLES_FILE = "terraform.tfvars.json"
 
 # Longest path that leaves room for a provider's socket in it (sun_path holds 108 bytes).
 _SOCKET_FOLDER_MAX = 80
@@ -123,7 +125,7 @@ class Terraform:
         if (machine.sysname, machine.machine) != ("Linux", "x86_64") or "opentofu" in self._program.registry:
             # The committed lock holds the checksum for linux_amd64 from Terraform's registry alone.
             (self._root / ".terraform.lock.hcl").unlink(missing_ok=True)
-        write_atomic(self._root / "terraform.tfvars.json", json.dumps(dict(variables), indent=1), mode=0o600)
+        write_atomic(self._root / VARIABLES_FILE, json.dumps(dict(variables), indent=1), mode=0o600)
 
     def init(self, *, timeout_s: float) -> None:
         """Install the provider and set the state's place. Raises CommandError."""
@@ -132,8 +134,8 @@ class Terraform:
     def apply(self, *, timeout_s: float) -> list[Change]:
         """Create or change what the configuration says; return what was done.
 
-        Raises SettingsError if a variable was refused (nothing was created then) and CommandError
-        otherwise; after a time-out or `cancel` the state holds what was created until then.
+        Raises CommandError; after a failure, a time-out or `cancel` the state holds what was created until
+        then.
         """
         return self._change("apply", timeout_s)
 
@@ -165,29 +167,15 @@ class Terraform:
             if event.get("type") == "apply_complete" and event["hook"]["action"] != "read"
         ]
 
-    def _explained(self, error: CommandError, step: str) -> MisuseError | CommandError:
-        events = _events(error.output)
-        refused = [found["diagnostic"] for found in events if found.get("type") == "diagnostic"]
-        refused = [found for found in refused if found["severity"] == "error"]
-        if not refused:
-            return error
-        first = refused[0]
-        if first["summary"] == "Invalid value for variable":
-            return self._refused_variable(first)
+    def _explained(self, error: CommandError, step: str) -> CommandError:
+        """Return the error with Terraform's diagnostics, a line each, in place of its log."""
         lines = [
             f"{found.get('address', '')} {found['summary']}: {' '.join(found['detail'].split())}".strip()
-            for found in refused
+            for found in diagnostics(error.output)
         ]
-        return CommandError([str(self._program.path), step], error.status, "\n".join(lines))
-
-    def _refused_variable(self, diagnostic: Mapping[str, Any]) -> SettingsError:
-        snippet = diagnostic.get("snippet") or {}
-        text = f"{snippet.get('context') or ''} {snippet.get('code') or ''}"
-        named = re.search(r'variable "(\w+)"', text) or re.search(r'"(\w+)":', text)
-        key = named.group(1) if named else "?"
-        given = json.loads((self._root / "terraform.tfvars.json").read_text()).get(key)
-        expected = diagnostic["detail"].strip().split("\n\n")[0].removesuffix(".")
-        return SettingsError(f"terraform/environments/{self._environment}", key, expected, given)
+        return (
+            CommandError([str(self._program.path), step], error.status, "\n".join(lines)) if lines else error
+        )
 
     def _run(self, step: str, arguments: list[str], timeout_s: float) -> str:
         """Run Terraform in a process group of its own and return its standard output.
@@ -245,14 +233,14 @@ class Terraform:
         return {**inherited, **own, **self._credentials}
 
 
-def declared_variables(root: Path) -> set[str]:
-    """Return the variables that the root module in `root` declares."""
-    text = "\n".join(path.read_text() for path in sorted(root.glob("*.tf")))
-    return set(re.findall(r'^variable\s+"([^"]+)"', text, flags=re.MULTILINE))
-
-
 def _flags(command: str) -> list[str]:
     return ["-no-color"] if command == "output" else ["-no-color", "-input=false"]
+
+
+def diagnostics(log: str) -> list[dict[str, Any]]:
+    """Return the errors, as Terraform gives them, in the output of a step run with -json."""
+    found = [event["diagnostic"] for event in _events(log) if event.get("type") == "diagnostic"]
+    return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
 
 
 def _events(log: str) -> list[dict[str, Any]]:

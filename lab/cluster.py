@@ -277,6 +277,12 @@ def down(name: str = DEFAULT_NAME, *, progress: Progress = _silent) -> bool:
         return True
 
 
+def owned_by(name: str, owner: ProcessId) -> bool:
+    """Tell whether this process's run started the lab of this name, so that it is the one to remove it."""
+    left = record.read(name)
+    return left is not None and left.owner == owner
+
+
 def reap(progress: Progress = _silent, *, but: str = "") -> list[str]:
     """Remove each lab whose run has gone without taking it down; return their names."""
     reaped = []

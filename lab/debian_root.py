@@ -144,16 +144,22 @@ def make(to: Path, scratch: Path) -> None:
 
     Raises RefusedError when this machine lacks what it takes, CommandError when the build fails.
     """
-    for program in ("mmdebstrap", "setpriv", "chroot"):
+    for program in ("mmdebstrap", "setpriv", "unshare", "chroot"):
         if shutil.which(program) is None:
             raise RefusedError(f"building images needs the program {program}: apt-get install {program}")
     if os.geteuid() != 0:
         raise RefusedError("building images needs root, got user " + str(os.geteuid()))
     scratch.mkdir(parents=True)
     sources = _own_sources()
-    # The kernel ends mmdebstrap when this process is killed, so that no download outlives it.
-    command: list[str | Path] = ["setpriv", "--pdeathsig", "KILL", "mmdebstrap", "--quiet", "--mode=root"]
-    command += ["--variant=extract", f"--include={','.join(PACKAGES)}"]
+    # The kernel ends it with all its children when this process is killed: no download outlives it.
+    command: list[str | Path] = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--kill-child"]
+    command += [
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        f"--include={','.join(PACKAGES)}",
+    ]
     command += [f"--extract-hook={_DESCRIBE_PACKAGES}", SUITE, to, *(["-"] if sources else [])]
     surroundings = {"TMPDIR": str(scratch), "SOURCE_DATE_EPOCH": "0"}
     run(command, timeout_s=600, env=surroundings, stdin=sources)

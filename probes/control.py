@@ -31,8 +31,8 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 def _answer(status: str, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nx-pod-name: control\r\nx-version: control\r\n\r\n"
-    return head.encode() + body
+    who = "x-pod-name: control\r\nx-version: control"
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{who}\r\n\r\n".encode() + body
 
 
 _OK = _answer("200 OK", b"ok")

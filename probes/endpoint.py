@@ -74,7 +74,7 @@ class Endpoint:
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         addresses: list[Address] = [(family, address) for family, _, _, _, address in found]
         if present in addresses:
-            return present  # type: ignore[return-value]  # in a list of addresses, so it is one
+            return present
         if len(addresses) > 1:
             for family, address in addresses:
                 with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as attempt:

@@ -15,7 +15,6 @@ from typing import Any
 from core.files import append_line
 from probes.blind import BlindWatch, Span
 from probes.sample import Sample
-from probes.series import SeriesConfig
 from slas.samples import SegmentWriter
 
 
@@ -35,7 +34,7 @@ class Flusher:
     `error` is set when the disk failed; nothing is raised in the sampler's loop.
     """
 
-    def __init__(self, run_dir: Path, configs: Sequence[SeriesConfig]) -> None:
+    def __init__(self, run_dir: Path) -> None:
         self._events = run_dir / "events.jsonl"
         self._blind = BlindWatch(run_dir)
         self._writer = SegmentWriter(run_dir / "samples", "sampler")

@@ -17,6 +17,7 @@ from typing import Any, Self
 from clients.kubernetes import Cluster
 from core.clock import RunClock
 from core.errors import EnvironmentFailedError, MisuseError
+from core.files import read_lines
 from probes.blind import CONTROL
 from probes.calibration import append_results, calibrate_run
 from probes.children import Child
@@ -54,6 +55,7 @@ class Recorder:
         cluster: Cluster | None,
         namespace: str,
         targets: Sequence[ProbeTarget],
+        *,
         rate: float = 100.0,
         slow_ms: float = 250.0,
         timeout_s: float = 2.0,
@@ -151,7 +153,7 @@ class Recorder:
 
         sampler.wait_for(f"{samples} samples in every series", enough, timeout_s)
         if watcher is not None:
-            watcher.wait_for("the watcher's first lists", lambda: watcher.said(), timeout_s)
+            watcher.wait_for("the watcher's first lists", watcher.said, timeout_s)
 
     def calibrate(self, *, length_s: float | None = None, mode: str | None = None) -> list[dict[str, Any]]:
         """Have the control target fail for a moment, and state what the sampler saw of it.
@@ -172,16 +174,17 @@ class Recorder:
     def _calibrate_once(self, length_s: float, mode: str | None) -> tuple[list[dict[str, Any]], bool]:
         control = self._running(self._control)
         said = len(control.said())
+        delay_s = self._random.uniform(0.0, 0.5)
         command = {
             "mode": mode or self._random.choice(_CALIBRATION_MODES),
             "length_s": length_s,
-            "delay_s": self._random.uniform(0.0, 0.5),
+            "delay_s": delay_s,
         }
         control.tell(command)
         truth = control.wait_for(
             "the end of the calibration outage",
             lambda: control.said()[said:],
-            length_s + command["delay_s"] + 10.0,
+            length_s + delay_s + 10.0,
         )[-1]
         self.wait_recorded(truth["outer_end_s"] + 5 / self._rate + 0.1, only=CONTROL)
         return calibrate_run(self._run_dir, self._clock, self._configs, truth)
@@ -197,6 +200,11 @@ class Recorder:
 
         wait_s = max(0.0, moment_s - self._clock.now()) + self._timeout_s + 10.0
         sampler.wait_for("the samples to be on disk", recorded, wait_s)
+
+    def started_s(self) -> float:
+        """Return when the first probe was due (Unix seconds), once `ready` has returned."""
+        events = read_lines(self._run_dir / "events.jsonl")
+        return max(float(event["t"]) for event in events if event["kind"] == "probe.started")
 
     def check(self) -> None:
         """Raise EnvironmentFailedError if one of the processes ended of itself."""

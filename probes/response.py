@@ -84,9 +84,7 @@ class ResponseReader:
             name, _, value = line.partition(b":")
             name = name.lower()
             if name == b"content-length":
-                if not value.strip().isdigit():
-                    raise MalformedAnswerError(f"content-length {value[:40]!r}")
-                length = int(value)
+                length = _length(value)
             elif name == b"transfer-encoding":
                 self._chunked = value.strip().lower().endswith(b"chunked")
             elif name == b"connection":
@@ -98,12 +96,9 @@ class ResponseReader:
                 self.version = value.strip().decode("latin-1")
         if self.status in _BODYLESS:
             length, self._chunked = 0, False
-        if self._chunked:
-            self._left = 0
-        else:
-            self._left = length
-            if length is None:
-                self.keep_alive = False
+        self._left = 0 if self._chunked else length
+        if self._left is None:
+            self.keep_alive = False
 
     def _body(self, data: bytes) -> None:
         if self._chunked:
@@ -154,3 +149,9 @@ class ResponseReader:
     def _take(self, data: bytes) -> None:
         if self._keep_body:
             self.body += data
+
+
+def _length(value: bytes) -> int:
+    if not value.strip().isdigit():
+        raise MalformedAnswerError(f"content-length {value[:40]!r}")
+    return int(value)

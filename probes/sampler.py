@@ -50,7 +50,7 @@ class Sampler:
         self._frozen: list[Span] = []
         configs = [SeriesConfig.from_json(record) for record in config["series"]]
         self.series = [Series(one, self._clock.offset_s, loop, self._take) for one in configs]
-        self._flusher = Flusher(self._run_dir, configs)
+        self._flusher = Flusher(self._run_dir)
         self._tickers: list[Ticker] = []
         self._last_tick_s = 0.0
         self._resolver: asyncio.Task[None] | None = None
@@ -204,10 +204,7 @@ def _raise_file_limit() -> None:
 
 if __name__ == "__main__":
     config_of_run = json.loads(Path(sys.argv[1]).read_text())
-    if "file_limit" in config_of_run:  # for the test that runs out of file handles
-        resource.setrlimit(resource.RLIMIT_NOFILE, (config_of_run["file_limit"],) * 2)
-    else:
-        _raise_file_limit()
+    _raise_file_limit()
     go_first()
     # The writer's thread must not keep the ticks waiting for Python's lock.
     sys.setswitchinterval(0.0005)

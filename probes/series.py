@@ -13,7 +13,8 @@ from typing import Any
 
 from core.errors import MisuseError
 from probes.endpoint import Address, Endpoint
-from probes.http import Connection, Request
+from probes.http import Connection
+from probes.request import Request
 from probes.sample import Sample
 
 NEW, REUSED = "new", "reused"
@@ -67,7 +68,7 @@ class SeriesConfig:
 
 
 class Series:
-    """A running series. `take` receives every finished sample; `lateness_s` is sent − scheduled."""
+    """A running series. `take` receives every finished sample; `lateness_s` is sent - scheduled."""
 
     def __init__(
         self,

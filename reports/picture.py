@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 WIDTH, LEFT, ROW, TOP = 1000, 190, 24, 40
 PLOT = WIDTH - LEFT - 10
+LABEL = 58  # pixels that the longest phase name takes
 GREEN, ORANGE, RED, GREY, BLUE, INK = "#4caf50", "#ff9800", "#d32f2f", "#bdbdbd", "#5c6bc0", "#333333"
 COLOURS = {"good": GREEN, "blind": GREY, "stall": ORANGE, "bad": RED}  # from the best to the worst
 POD_COLOURS = {"ready": GREEN, "not ready": ORANGE, "deleting": GREY}
@@ -59,7 +60,7 @@ def draw(
     for prefix, label in (("release", "release"), ("fault", "fault")):
         found = [event for event in inside if event["kind"] in PHASES and event["kind"].startswith(prefix)]
         if found:
-            rows.append((label, "".join(_mark(event, start_s, span_s) for event in found)))
+            rows.append((label, _marks(found, start_s, span_s)))
     by_pod: dict[str, list[Mapping[str, Any]]] = {}
     for event in until:
         if event["kind"] == "k8s.pod":
@@ -113,16 +114,28 @@ def _columns(series: Series, start_s: float, span_s: float) -> str:
     )
 
 
-def _mark(event: Mapping[str, Any], start_s: float, span_s: float) -> str:
-    x = _x(float(event["t"]), start_s, span_s)
+def _marks(found: list[Mapping[str, Any]], start_s: float, span_s: float) -> str:
+    """Draw phases as lines; one too near to the last words stays without words of its own."""
+    marks, free_from = [], 0.0
+    for event in found:
+        x = _x(float(event["t"]), start_s, span_s)
+        worded = x >= free_from
+        if worded:
+            free_from = x + LABEL
+        marks.append(_mark(event, x, worded=worded))
+    return "".join(marks)
+
+
+def _mark(event: Mapping[str, Any], x: float, *, worded: bool) -> str:
     what = event.get("service") or event.get("fault") or event.get("fault_id") or ""
     colour = RED if event["kind"] == "fault.failed" or event.get("ok") is False else BLUE
     label = PHASES[event["kind"]]
-    anchor, shift = ("end", -3) if x > WIDTH - 60 else ("start", 3)
+    anchor, shift = ("end", -3) if x > WIDTH - LABEL else ("start", 3)
+    words = f'<text x="{x + shift:.1f}" y="14" text-anchor="{anchor}" fill="{colour}">{label}</text>'
     return (
         f"<g><title>{escape(f'{label} {what}')}</title>"
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="1" y2="22" stroke="{colour}" stroke-width="2"/>'
-        f'<text x="{x + shift:.1f}" y="14" text-anchor="{anchor}" fill="{colour}">{label}</text></g>'
+        f"{words if worded else ''}</g>"
     )
 
 

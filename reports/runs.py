@@ -199,16 +199,16 @@ class RunStore:
         sizes = {run: _bytes(run.path) for run in self.runs()}
         in_use = {run for run in sizes if run.id in held or _running(run)}
         kept, size = len(in_use), sum(sizes[run] for run in in_use)
-        gone = []
+        gone: list[str] = []
         for run in sorted(sizes.keys() - in_use, key=lambda run: run.id, reverse=True):
-            if kept < keep and size + sizes[run] <= keep_bytes:
+            if not gone and kept < keep and size + sizes[run] <= keep_bytes:
                 kept += 1
                 size += sizes[run]
                 continue
+            gone.append(run.id)
             doomed = run.path.with_name(f".gone-{run.id}")
             with suppress(OSError):  # another pruner was faster
                 run.path.rename(doomed)
-                gone.append(run.id)
             shutil.rmtree(doomed, ignore_errors=True)
         return gone
 

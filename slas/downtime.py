@@ -127,7 +127,7 @@ def _merged(found: Sequence[SeriesOutages], blind: Spans, start_s: float, end_s:
     lowers = np.bincount(owner, weights=proved, minlength=len(hulls)) if len(hulls) else np.zeros(0)
     lengths = hulls[:, 1] - hulls[:, 0]
     unseen = clip(union(blind, *(_unseen(one, start_s, end_s) for one in found)), start_s, end_s)
-    within = [(one.looks.sent_s >= start_s) & (one.looks.sent_s <= end_s) for one in found]
+    within = [(one.looks.sent_s >= start_s) & (one.looks.sent_s < end_s) for one in found]
     described = np.sort(np.argsort(-lengths, kind="stable")[:_DESCRIBED])
     return Downtime(
         total=Bracket(lower=float(lowers.sum()), upper=length(union(hulls, unseen))),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from slas.downtime import Downtime, measure
 from slas.expectations import Expectation
+from slas.outages import STALL, find_outages
 from slas.samples import RUNNER, SampleColumns
+from slas.spans import spans_of
 from slas.timeline import Event, Timeline
 
 # Below this share of the scheduled probes, what is missing may hide what matters.
@@ -81,7 +84,7 @@ def probing_of(timeline: Timeline, expectation: Expectation) -> Probing:
         columns = samples[name] = timeline.samples.get(name) or SampleColumns.of([])
         started = _last(timeline.of_kind("probe.started", end_s=end_s, series=name))
         given = started.get("rate") or expectation.details.get("rate")
-        looks = int(np.count_nonzero(_in_window(columns, start_s, end_s)))
+        looks = len(in_window(columns, start_s, end_s))
         rate[name] = float(given) if given else max(looks, 1) / (end_s - start_s)
         slow_ms = started.get("slow_ms") or expectation.details.get("slow_ms") or _SLOW_MS
         slow_s[name] = float(slow_ms) / 1000
@@ -128,14 +131,30 @@ def unproved_resolution(timeline: Timeline, expectation: Expectation, series: st
     return None
 
 
-def _in_window(columns: SampleColumns, start_s: float, end_s: float) -> Any:
+def in_window(columns: SampleColumns, start_s: float, end_s: float) -> SampleColumns:
+    """Return the samples scheduled in a span, without retries and the runner's own failures."""
     low, high = np.searchsorted(columns.scheduled_s, [start_s, end_s])
-    inside = np.zeros(len(columns), dtype=np.bool_)
-    inside[low:high] = True
-    return inside & ~columns.retry & (columns.outcome != RUNNER)
+    inside = columns.take(slice(int(low), int(high)))
+    return inside.without(inside.retry | (inside.outcome == RUNNER))
 
 
-def _last(events: Any) -> Event:
+def failed_in_window(timeline: Timeline, probing: Probing) -> tuple[int, int]:
+    """Return how many probes of the window got no good answer, and how many were sent; stalls are good."""
+    failed = looks = 0
+    for name, columns in probing.samples.items():
+        found = find_outages(
+            name,
+            in_window(columns, probing.start_s, probing.end_s),
+            slow_s=probing.slow_s[name],
+            gap_s=math.inf,
+            blind=spans_of(timeline.blind_spans()),
+        )
+        looks += len(found.looks)
+        failed += int(np.count_nonzero((found.kind >= 0) & (found.kind != STALL)))
+    return failed, looks
+
+
+def _last(events: Iterable[Event]) -> Event:
     found: Event = {}
     for event in events:
         found = event

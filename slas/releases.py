@@ -38,17 +38,18 @@ def releases_of(timeline: Timeline, expectation: Expectation, *, actions: Sequen
     service = service_of(expectation)
     wanted = expectation.details.get("revision")
     action = expectation.details.get("action")
-    started = list(timeline.of_kind("release.started", start_s=start_s, end_s=end_s, service=service))
+    started = [
+        event
+        for event in timeline.of_kind("release.started", start_s=start_s, end_s=end_s, service=service)
+        if event.get("action") in ((action,) if action else actions)
+    ]
     releases = []
-    for event, following in zip(started, [*started[1:], None], strict=True):
-        until_s = min(end_s, float(following["t"])) if following else end_s
-        ended = first(timeline.of_kind("release.ended", start_s=event["t"], end_s=until_s, service=service))
-        servings = list(
-            timeline.of_kind("release.serving", start_s=event["t"], end_s=until_s, service=service)
-        )
+    for index, event in enumerate(started):
+        until_s = float(started[index + 1]["t"]) if index + 1 < len(started) else end_s
+        span = {"start_s": event["t"], "end_s": until_s, "service": service}
+        ended = first(timeline.of_kind("release.ended", **span, action=event["action"]))
+        servings = tuple(timeline.of_kind("release.serving", **span))
         revision = event.get("revision") or (ended or {}).get("revision") or wanted
-        if event.get("action") not in ((action,) if action else actions):
-            continue
         if wanted is not None and str(revision) != str(wanted):
             continue
         own = (one for one in servings if revision is None or str(one.get("revision")) == str(revision))

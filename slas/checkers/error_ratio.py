@@ -50,8 +50,6 @@ def _judged(
     requests: int,
 ) -> Verdict:
     if problems:
-        return expectation.unknown(
-            "; ".join(problems), measured=ratio, evidence=evidence, samples=requests
-        )
+        return expectation.unknown("; ".join(problems), measured=ratio, evidence=evidence, samples=requests)
     outcome = Outcome.PASS if ratio <= expectation.allowed else Outcome.FAIL
     return expectation.verdict(outcome, ratio, evidence=evidence, samples=requests)

@@ -13,7 +13,6 @@ import numpy as np
 from core.errors import InconclusiveError
 from slas.expectations import Expectation
 from slas.loads import load_of
-from slas.outages import TIMEOUT
 from slas.probing import in_window, probing_of
 from slas.samples import OK
 from slas.spans import overlap, spans_of
@@ -34,14 +33,13 @@ def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     blind = spans_of(timeline.blind_spans())
     waits = [np.empty(0)]
     for name, columns in probing.samples.items():
-        chosen = columns.take(in_window(columns, expectation.start_s, expectation.end_s))
+        chosen = in_window(columns, expectation.start_s, expectation.end_s)
         wait_s = chosen.finished_s - chosen.sent_s
         # What the runner slept through, it did not wait for.
         wait_s = wait_s - overlap(chosen.sent_s, chosen.finished_s, blind)
         started = list(timeline.of_kind("probe.started", end_s=expectation.end_s, series=name))
         timeout_s = float(started[-1].get("timeout_s", _TIMEOUT_S)) if started else _TIMEOUT_S
-        lost = (chosen.outcome != OK) | (chosen.outcome == TIMEOUT)
-        waits.append(np.where(lost, np.maximum(wait_s, timeout_s), wait_s))
+        waits.append(np.where(chosen.outcome == OK, wait_s, np.maximum(wait_s, timeout_s)))
     waits_ms = np.sort(np.concatenate(waits)) * 1000
     count, needed = len(waits_ms), MIN_SAMPLES[expectation.sla]
     if count < needed:

@@ -126,7 +126,7 @@ class Workload(FakeCluster):
         super().__init__()
         self.lag_s, self.count = lag_s, 0
         self.deletes, self.replaces, self.restarts, self.rejoins = True, True, True, True
-        self.exit_code = 137
+        self.exit_code, self.counts_restarts = 137, True
         labels = {"ecochain.io/chaos": "allowed"} if allowed else {}
         self.put("namespaces", {"metadata": {"name": self.NAMESPACE, "labels": labels}})
         self.put("namespaces", {"metadata": {"name": "kube-system", "labels": labels}})
@@ -223,7 +223,7 @@ class Workload(FakeCluster):
     def _noticed(self, name: str, container_id: str) -> None:
         status = self.pod(name)["status"]["containerStatuses"][0]
         ended = {"containerID": f"containerd://{container_id}", "exitCode": self.exit_code, "reason": "Error"}
-        status["restartCount"] += 1
+        status["restartCount"] += self.counts_restarts
         status["lastState"] = {"terminated": ended}
         status["containerID"] = f"containerd://{container_id}-again"
         status["state"] = {"running": {"startedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}}

@@ -261,6 +261,24 @@ def test_a_killed_container_is_proved_by_its_end(tmp_path: Path) -> None:
     assert (proof["uid"], proof["killed"]) == (target.uid, target.container_id)
 
 
+def test_a_kill_that_nobody_noticed_yet_is_no_recovery() -> None:
+    """Right after the kill the cluster still shows every replica Ready and routed to."""
+    cluster = Workload(lag_s=0.3)
+    fault = make("container_kill", cluster)
+    fault.select()
+    started = time.time()
+    fault.inject()
+    assert fault.recovered(5)["recovered_s"] - started >= 0.9
+
+
+def test_a_new_container_without_a_counted_restart_is_no_proof(tmp_path: Path) -> None:
+    """The restart count is part of the proof."""
+    cluster = Workload()
+    cluster.counts_restarts = False
+    with pytest.raises(InconclusiveError, match="has 0 restarts, 0 before"):
+        run(make("container_kill", cluster), tmp_path, Timeline(), timeout_s=0.3)
+
+
 def test_a_container_that_ended_otherwise_is_no_proof(tmp_path: Path) -> None:
     """A crash of its own at the same moment is not this kill's doing."""
     cluster = Workload()

@@ -142,3 +142,26 @@ def test_a_failed_release_is_reported_and_no_heartbeat_survives() -> None:
     with pytest.raises(EnvironmentFailedError, match="connection refused"):
         held.release()
     assert not [t for t in threading.enumerate() if t.name == "lease-exclusive"]
+
+
+def test_a_rival_between_the_look_and_the_grab_wins() -> None:
+    """Taking a free lease is a compare-and-swap: what changed since the look is not overwritten."""
+
+    class Racing(FakeCluster):
+        armed = False
+
+        def get(self, resource: str, name: str, namespace: str | None = None) -> dict | None:
+            seen = super().get(resource, name, namespace)
+            if self.armed:
+                self.armed = False
+                rivals = super().get(resource, name, namespace)
+                rivals["spec"]["holderIdentity"] = "rival"
+                self.replace(resource, rivals)
+            return seen
+
+    cluster = Racing()
+    lease(cluster, "first").acquire(1).release()
+    cluster.armed = True
+    with pytest.raises(WaitTimeoutError, match="rival"):
+        lease(cluster, "late").acquire(0.5)
+    assert stored(cluster)["spec"]["holderIdentity"] == "rival"

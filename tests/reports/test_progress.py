@@ -8,6 +8,7 @@ import os
 import pty
 import threading
 
+from core.waiting import wait_until
 from reports.progress import Progress
 
 
@@ -45,4 +46,4 @@ def test_a_terminal_gets_a_live_line_that_close_ends() -> None:
     assert "[   0 s] starting nodes" in text
     assert "\x1b[?25l" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
-    assert threading.active_count() == before
+    wait_until("the live line's thread ends", lambda: threading.active_count() == before, 5)

@@ -61,6 +61,7 @@ def test_phases_and_pods_are_on_the_same_axis() -> None:
         {**pod, "t": 1006.0, "type": "MODIFIED", "ready": True, "deleting": True},
         {**pod, "t": 1008.0, "type": "DELETED"},
         {"t": 1003.0, "kind": "release.started", "service": "auth"},
+        {"t": 1003.1, "kind": "release.serving", "service": "auth"},
         {"t": 1009.5, "kind": "fault.failed", "fault": "<kill>"},
         {"t": 2000.0, "kind": "fault.healed", "fault": "later"},
     ]
@@ -70,8 +71,9 @@ def test_phases_and_pods_are_on_the_same_axis() -> None:
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert {"a & b", "started", "failed", "release", "fault", "pod auth-1"} <= set(texts)
     assert "healed" not in texts
+    assert "serving" not in texts, "too near to the word before it"
     lines = {line.get("x1"): line.get("stroke") for line in root.iter(f"{SVG}line")}
-    assert lines["430.0"] == BLUE
+    assert lines["430.0"] == lines["438.0"] == BLUE
     assert lines["950.0"] == RED
 
 

@@ -1,6 +1,7 @@
 """What auth-service answers, asked in-process."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -108,7 +109,7 @@ def test_the_credential_does_not_reveal_what_a_guess_could_be_checked_against(re
     record = jwt.decode(replica.register()["credential"], options={"verify_signature": False})
     ours = Signer(SECRET.encode(), ttl_s=60, scrypt_log2_n=10)
     foreign = Signer(b"another-secret-of-this-test-and-nothing-else", ttl_s=60, scrypt_log2_n=10)
-    salt = __import__("base64").b64decode(record["salt"])
+    salt = base64.b64decode(record["salt"])
     assert ours._hash(PERSON["password"], salt, 10) == record["hash"]
     assert foreign._hash(PERSON["password"], salt, 10) != record["hash"]
 
@@ -315,7 +316,8 @@ def test_logs_hold_request_ids_and_no_secrets(replica: Replica, caplog: pytest.L
     with caplog.at_level(logging.INFO):
         token = replica.register()["token"]
         replica.ask("GET", f"/auth/verify?token={token}", headers={"x-request-id": "trace-8"})
-    lines = [str(getattr(record, "fields", "")) + record.getMessage() for record in caplog.records]
+    ours = [record for record in caplog.records if record.name == "auth_service"]
+    lines = [str(getattr(record, "fields", "")) + record.getMessage() for record in ours]
     assert any("trace-8" in line for line in lines)
     assert not any(PERSON["password"] in line or token in line for line in lines)
 

@@ -1,0 +1,30 @@
+"""`verify setup`: all that a first run would otherwise wait for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from fixtures.environment import VERSIONS
+from lab import aws_double, images, preflight, toolchain
+from reports.progress import Progress
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    setup = commands.add_parser("setup", help="install packages, build the toolchain and the base images")
+    setup.set_defaults(run=run)
+
+
+def run(_: argparse.Namespace) -> int:
+    """Install and build what is missing."""
+    with Progress() as progress:
+        preflight.install_packages(progress)
+        preflight.check()
+        toolchain.ensure(progress)
+        progress("the AWS double: its own Python environment")
+        aws_double.interpreter()
+        for version in VERSIONS.values():
+            images.build_image("auth-service", version, progress=progress)
+        progress("setup: done")
+    return 0
