@@ -47,9 +47,10 @@ class Ledger:
         """Return the open entries, the latest first, which is the order of undoing."""
         opened: dict[str, dict[str, object]] = {}
         for line in read_lines(self._path):
-            if line["op"] == "open":
+            # The probes note their processes in the same file, in lines without `op`.
+            if line.get("op") == "open":
                 opened[line["id"]] = line
-            else:
+            elif line.get("op") == "close":
                 opened.pop(line["id"], None)
         return list(reversed(opened.values()))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ class Child:
     def __init__(
         self, name: str, module: str, config: Mapping[str, Any], run_dir: Path, now: Callable[[], float]
     ) -> None:
-        self.name, self._run_dir, self._now = name, run_dir, now
         logs = run_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
+        # One run may hold several recorders, one after the other: what an earlier child said is not this one's.
+        name = next(n for n in _numbered(name) if not (logs / f"{n}.out").exists())
+        self.name, self._run_dir, self._now = name, run_dir, now
         self.output, self.errors = logs / f"{name}.out", logs / f"{name}.err"
         config_path = run_dir / "probes" / f"{name}.json"
         write_atomic(config_path, json.dumps(config, indent=1), mode=0o600)
@@ -109,3 +112,8 @@ class Child:
     def _note(self, kind: str, **fields: object) -> None:
         line = {"t": self._now(), "kind": kind, "name": self.name, **fields}
         append_line(self._run_dir / "ledger.jsonl", line, durable=True)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{n}" for n in itertools.count(2))

@@ -15,11 +15,12 @@ from slas.verdicts import Outcome, Verdict
 def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     """Judge the ratio (0 to 1) from `details.source`: load, probes, or both.
 
-    Without a source, a series in the details means the probes, else it is the load. No request, a lost
+    Without a source it is the load, unless the details name a series and no `load_id`. No request, a lost
     worker, a generator that died, or probes too thin are INCONCLUSIVE.
     """
     details = expectation.details
-    source = details.get("source") or ("probes" if details.get("series") else "load")
+    only_probes = details.get("series") and not details.get("load_id")
+    source = details.get("source") or ("probes" if only_probes else "load")
     if source not in {"load", "probes", "both"}:
         return expectation.unknown(f"details.source: expected load, probes or both, got {source!r}")
     requests = failures = 0

@@ -197,11 +197,14 @@ def test_the_generator_dies_with_its_killed_parent(tmp_path: Path, frozen: bool)
         with parent.stdout:
             generator = ProcessId.of(int(parent.stdout.readline()))
         assert generator
-        if frozen:
-            generator.signal(signal.SIGSTOP)
-        os.kill(parent.pid, signal.SIGKILL)
-        parent.wait()
-        wait_until("the generator's end", lambda: not generator.alive(), 5)
+        try:
+            if frozen:
+                generator.signal(signal.SIGSTOP)
+            os.kill(parent.pid, signal.SIGKILL)
+            parent.wait()
+            wait_until("the generator's end", lambda: not generator.alive(), 5)
+        finally:
+            generator.end(grace_s=0)
 
 
 def test_the_harness_process_stays_unpatched() -> None:

@@ -263,6 +263,10 @@ def test_error_ratio_of_the_load() -> None:
     passing = judged({}, *load({"failures": 9}), asked)
     assert (passing.verdict, passing.measured, passing.samples) == (Outcome.PASS, 0.01, 900)
     assert judged({}, *load({"failures": 10}), asked).verdict is Outcome.FAIL
+    named = asked | {"details": {"load_id": "l1", "series": [NEW]}}
+    mine = [event | {"load_id": "l1"} for event in load({"failures": 10})]
+    assert judged({NEW: series()}, *probed(NEW), *mine, named).measured == pytest.approx(10 / 900)
+    assert judged({NEW: series()}, *probed(NEW), *load(), named).verdict is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
