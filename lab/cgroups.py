@@ -66,6 +66,16 @@ def _copy_down(folder: Path) -> None:
             here.write_text((folder.parent / name).read_text())
 
 
+def weigh(group: str, shares: int) -> None:
+    """Set a group's share of the processors against its siblings, in cpu.shares of v1 (1024 is usual)."""
+    for folder in folders(group):
+        if (folder / "cpu.shares").exists():
+            (folder / "cpu.shares").write_text(str(shares))
+        elif unified() and (folder / "cpu.weight").exists():
+            # The mapping that container runtimes use between the two scales.
+            (folder / "cpu.weight").write_text(str(1 + (shares - 2) * 9999 // 262142))
+
+
 def folders(group: str) -> list[Path]:
     """Return the group's folders that exist."""
     return [root / group for _, root in hierarchies() if (root / group).is_dir()]

@@ -173,6 +173,11 @@ def _start(
     def note(machine: str, process: ProcessId) -> None:
         record.add_process(plan, machine, process)
 
+    # The machines of a lab are not to starve beside the load generator and the harness, which on this
+    # machine stand for others': as many shares as sixteen ordinary processes.
+    cgroups.make(plan.cgroup)
+    for group in (str(Path(plan.cgroup).parent), plan.cgroup):
+        cgroups.weigh(group, 16 * 1024)
     network.make_bridge(plan)
     for machine in plan.machines:
         machine.folder.mkdir(parents=True)

@@ -39,12 +39,9 @@ class Running:
 
     def init_pid(self) -> int:
         """Return the host's number of the machine's first process."""
-
-        def child() -> int | None:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            return int(children[0]) if children else None
-
-        return wait_until(f"the first process of machine {self.machine.name}", child, 10, interval_s=0.005)
+        path = self.machine.folder / "init.pid"
+        wait_until(f"machine {self.machine.name} to begin", path.exists, 10, interval_s=0.005)
+        return int(path.read_text())
 
     def check(self) -> None:
         """Raise EnvironmentFailedError, with the last words of the log, when the machine or a program ended."""
@@ -98,6 +95,7 @@ def start(
         "tmpfs": ["/run"],
         "binds": binds,
         "pids": str(folder / "pids.json"),
+        "init": str(folder / "init.pid"),
         "programs": [
             {
                 "name": p.name,

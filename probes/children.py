@@ -30,7 +30,7 @@ class Child:
     ) -> None:
         logs = run_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        # One run may hold several recorders, one after the other: what an earlier child said is not this one's.
+        # One run may hold several recorders, one after the other: an earlier child's output is not ours.
         name = next(n for n in _numbered(name) if not (logs / f"{n}.out").exists())
         self.name, self._run_dir, self._now = name, run_dir, now
         self.output, self.errors = logs / f"{name}.out", logs / f"{name}.err"

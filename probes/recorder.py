@@ -63,7 +63,8 @@ class Recorder:
     ) -> None:
         self._run_dir, self._clock, self._cluster, self._namespace = run_dir, clock, cluster, namespace
         self._timeout_s, self._rate = timeout_s, rate
-        self._random = random.Random(f"calibration-{seed}")  # noqa: S311 - reproducible, not secret
+        self._seed = seed
+        self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         names = [target.name for target in targets]
         if len(set(names)) < len(names) or CONTROL in names or not all(names):
             raise MisuseError(f"target names: expected distinct ones, none of them {CONTROL!r}, got {names}")
@@ -124,6 +125,9 @@ class Recorder:
         series = [f"{CONTROL}/{connection}" for connection in self._connections]
         control = {**offset, "series": series}
         self._control = Child("control", "probes.control", control, self._run_dir, self._clock.now)
+        # A run's recorders share its seed, and are told apart by their number: else every calibration of a
+        # run would come in the same mode after the same delay.
+        self._random.seed(f"{self._control.name}-{self._seed}")
         port = self._control.wait_for("the control target's port", self._port, _START_TIMEOUT_S)
         controls = [
             SeriesConfig(

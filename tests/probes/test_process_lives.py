@@ -63,6 +63,7 @@ def test_a_killed_sampler_leaves_all_but_its_last_second(server, sampler, tmp_pa
     process.id.signal(signal.SIGKILL)
     assert process.stop(5) == -signal.SIGKILL
     samples, _ = read_segments(tmp_path / "samples")
+    assert set(samples) == {"p/new", "p/reused"}
     for columns in samples.values():
         assert killed_s - 1.0 < columns.scheduled_s[-1] < killed_s
         assert np.diff(columns.scheduled_s).max() < 0.0101
@@ -106,6 +107,19 @@ def test_calibration_finds_its_outage_and_says_so_of_every_series(server, tmp_pa
     (truth, _) = [one for one in events if one["kind"] == "calibration.outage"][-2:]
     blind = [one for one in events if one["kind"] == "control.blind"]
     assert not [one for one in blind if one["start_s"] < truth["end_s"] and one["end_s"] > truth["start_s"]]
+
+
+def test_calibration_finds_each_mode_also_in_a_second_recorder_of_a_run(server, tmp_path, clock):
+    """Recorders of one run do not take each other's outages for their own, and do not repeat them."""
+    planned = []
+    for _ in range(2):
+        with Recorder(tmp_path, clock, None, "", [ProbeTarget(name="p", url=server[1])], seed=3) as recorder:
+            recorder.ready(20)
+            planned.append(recorder._random.getstate())
+            for mode in ("refused", "reset", "503"):
+                results = recorder.calibrate(mode=mode)
+                assert [(one["found"], one["mode"]) for one in results] == [(True, mode)] * 2, results
+    assert planned[0] != planned[1]
 
 
 def test_a_dead_sampler_is_an_error_not_a_quiet_run(tmp_path, clock, server):

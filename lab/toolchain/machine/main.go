@@ -41,12 +41,16 @@ type Bind struct {
 
 // Config is what CONFIG.json holds.
 type Config struct {
-	Hostname string    `json:"hostname"`
-	Netns    string    `json:"netns"`
-	Cgroups  []string  `json:"cgroups"`
-	Tmpfs    []string  `json:"tmpfs"`
-	Binds    []Bind    `json:"binds"`
-	Pids     string    `json:"pids"`
+	Hostname string   `json:"hostname"`
+	Netns    string   `json:"netns"`
+	Cgroups  []string `json:"cgroups"`
+	Tmpfs    []string `json:"tmpfs"`
+	Binds    []Bind   `json:"binds"`
+	Pids     string   `json:"pids"`
+	// Init gets the outer number of the machine's first process: of its parent's
+	// children it is not always the only one, since Go's runtime forks to look
+	// for features of the kernel.
+	Init     string    `json:"init"`
 	Programs []Program `json:"programs"`
 }
 
@@ -111,6 +115,7 @@ func outside(config Config) {
 	if err := command.Start(); err != nil {
 		fail("start", err)
 	}
+	replace(config.Init, []byte(strconv.Itoa(command.Process.Pid)))
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
@@ -245,10 +250,15 @@ func record(path string, names map[int]string) {
 	if err != nil {
 		fail("pids", err)
 	}
+	replace(path, text)
+}
+
+// replace writes a file so that a reader sees the old text or the new one.
+func replace(path string, text []byte) {
 	if err := os.WriteFile(path+".tmp", text, 0o644); err != nil {
-		fail("pids", err)
+		fail("write "+path, err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {
-		fail("pids", err)
+		fail("write "+path, err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 func resolve(names []string) {
 	for _, name := range names {
 		for {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond)
 			addresses, err := net.DefaultResolver.LookupHost(ctx, name)
 			cancel()
 			if err == nil {
