@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fixtures.environment import VERSIONS
 from lab import aws_double, images, preflight, toolchain
 from reports.progress import Progress
 
@@ -18,6 +17,9 @@ def add_parser(commands: Any) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Install and build what is missing."""
+    # Imported here: pytest, which `rehearse` starts in this process, wants to import the fixtures itself.
+    from fixtures.environment import VERSIONS  # noqa: PLC0415
+
     with Progress() as progress:
         preflight.install_packages(progress)
         preflight.check()

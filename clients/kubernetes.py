@@ -272,7 +272,9 @@ class Cluster:
         """Return the last lines of a pod's log."""
         core = client.CoreV1Api(self._api)
         return str(
-            core.read_namespaced_pod_log(pod, namespace, tail_lines=tail, previous=previous, _request_timeout=10)
+            core.read_namespaced_pod_log(
+                pod, namespace, tail_lines=tail, previous=previous, _request_timeout=10
+            )
         )
 
     def version(self) -> str:

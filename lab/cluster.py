@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -13,15 +12,14 @@ from typing import Any
 
 from filelock import FileLock
 
-from clients.kubernetes import ApiError, Cluster
-from core.errors import EnvironmentFailedError, RefusedError, WaitTimeoutError
-from core.processes import ProcessId, run
-from core.waiting import wait_until
+from clients.kubernetes import Cluster
+from core.errors import EnvironmentFailedError
+from core.processes import ProcessId
 from lab import addons, cgroups, machines, network, preflight, record, toolchain
-from lab.components import PAUSE_IMAGE, ControlPlane, Program, Tuning, Worker
+from lab.components import PAUSE_IMAGE, Tuning
 from lab.images import static_image
-from lab.pki import Authority
-from lab.plan import DEFAULT_NAME, Machine, Plan, choose_subnet, labs_folder
+from lab.plan import DEFAULT_NAME, Plan, choose_subnet, labs_folder
+from lab.starting import Start, import_image
 from lab.toolchain import Toolchain
 
 Progress = Callable[[str], None]
@@ -64,23 +62,6 @@ class Lab:
                     lambda node: import_image(self.running(node.name), self.tools, archive), self.plan.workers
                 )
             )
-
-
-def import_image(node: machines.Running, tools: Toolchain, archive: Path) -> None:
-    """Import an OCI archive into one node's container runtime."""
-    run(
-        node.inside(
-            tools.program("ctr"),
-            "--address=/run/containerd/containerd.sock",
-            "--namespace=k8s.io",
-            "images",
-            "import",
-            "--local",
-            "--digests",
-            archive,
-        ),
-        timeout_s=120,
-    )
 
 
 def find(name: str = DEFAULT_NAME) -> Lab | None:
@@ -133,7 +114,9 @@ def up(
         started = time.monotonic()
         record.write(plan, owner, "starting")
         try:
-            seconds = _start(plan, tools, images, tuning or Tuning(), progress, started)
+            seconds = Start(
+                plan=plan, tools=tools, images=images, tuning=tuning or Tuning(), progress=progress
+            ).run(started)
         except BaseException:
             _remove(plan, keep_logs=True)
             raise
@@ -159,115 +142,6 @@ def _system_images(tools: Toolchain) -> list[Path]:
         user="0",
     )
     return [pause.tar, dns.tar]
-
-
-def _start(
-    plan: Plan, tools: Toolchain, images: list[Path], tuning: Tuning, progress: Progress, started: float
-) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-
-    def reached(what: str) -> None:
-        seconds[what] = round(time.monotonic() - started, 2)
-        progress(f"lab {plan.name}: {what} after {seconds[what]:.1f} s")
-
-    def note(machine: str, process: ProcessId) -> None:
-        record.add_process(plan, machine, process)
-
-    # The machines of a lab are not to starve beside the load generator and the harness, which on this
-    # machine stand for others': as many shares as sixteen ordinary processes.
-    cgroups.make(plan.cgroup)
-    for group in (str(Path(plan.cgroup).parent), plan.cgroup):
-        cgroups.weigh(group, 16 * 1024)
-    network.make_bridge(plan)
-    for machine in plan.machines:
-        machine.folder.mkdir(parents=True)
-        network.make_netns(plan, machine)
-    authority = Authority(plan.folder / "pki")
-    api_answers = plan.folder / "api-answers"
-    control = ControlPlane(plan=plan, tools=tools, authority=authority)
-    programs = [*control.prepare(), *control.later(api_answers, tuning)]
-    control_plane = machines.start(plan, plan.control_plane, tools, programs, note)
-    with ThreadPoolExecutor() as pool:
-        nodes = [
-            pool.submit(_start_node, plan, machine, tools, authority, tuning, images, note)
-            for machine in plan.workers
-        ]
-        cluster = Cluster(plan.kubeconfig)
-        _wait_for_api(plan, control_plane, cluster)
-        reached("API server ready")
-        api_answers.touch()
-        addons.install(cluster, plan)
-        for node in nodes:
-            node.result()
-        reached("images on every node")
-    _wait_for_nodes(plan, cluster)
-    reached("nodes Ready")
-    addons.wait_for_names(cluster, 60)
-    reached("names resolve in a pod")
-    return seconds
-
-
-def _start_node(
-    plan: Plan,
-    machine: Machine,
-    tools: Toolchain,
-    authority: Authority,
-    tuning: Tuning,
-    images: list[Path],
-    note: Callable[[str, ProcessId], None],
-) -> None:
-    ready = machine.folder / "images-loaded"
-    programs: list[Program] = Worker(plan=plan, machine=machine, tools=tools, authority=authority).prepare(
-        ready, tuning
-    )
-    node = machines.start(plan, machine, tools, programs, note)
-    socket = Path(f"/proc/{node.init_pid()}/root/run/containerd/containerd.sock")
-    wait_until(f"{machine.name}'s container runtime to listen", socket.exists, 30, interval_s=0.02)
-    for image in images:
-        import_image(node, tools, image)
-    wait_until("the API server to answer", (plan.folder / "api-answers").exists, 60, interval_s=0.02)
-    ready.touch()
-
-
-def _wait_for_api(plan: Plan, control_plane: machines.Running, cluster: Cluster) -> None:
-    last: list[str] = []
-
-    def answers() -> bool:
-        control_plane.check()
-        try:
-            cluster.request("GET", "/readyz", timeout_s=2)
-        except (ApiError, json.JSONDecodeError) as error:
-            last[:] = [str(error)]
-            # /readyz answers the word ok, which is no JSON.
-            return isinstance(error, json.JSONDecodeError)
-        return True
-
-    try:
-        wait_until("the API server to be ready", answers, 60, interval_s=0.05, last=lambda: last)
-    except WaitTimeoutError as error:
-        log = plan.control_plane.folder / "log" / "kube-apiserver.log"
-        tail = log.read_text(errors="replace")[-2000:] if log.exists() else "no log"
-        raise EnvironmentFailedError(f"{error}\n{tail}") from error
-
-
-def _ready_nodes(cluster: Cluster) -> set[str]:
-    return {
-        node["metadata"]["name"]
-        for node in cluster.list("nodes")
-        for condition in node["status"].get("conditions", [])
-        if condition["type"] == "Ready" and condition["status"] == "True"
-    }
-
-
-def _wait_for_nodes(plan: Plan, cluster: Cluster) -> None:
-    wanted = {m.name for m in plan.workers}
-    wait_until(
-        f"nodes {', '.join(sorted(wanted))} to be Ready",
-        lambda: wanted <= _ready_nodes(cluster),
-        60,
-        interval_s=0.1,
-        last=lambda: sorted(_ready_nodes(cluster)),
-    )
 
 
 def down(name: str = DEFAULT_NAME, *, progress: Progress = _silent) -> bool:

@@ -44,7 +44,7 @@ class Running:
         return int(path.read_text())
 
     def check(self) -> None:
-        """Raise EnvironmentFailedError, with the last words of the log, when the machine or a program ended."""
+        """Raise EnvironmentFailedError, with the log's last words, when the machine or a program ended."""
         log = self.machine.folder / "log" / "machine.log"
         words = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         if words or not self.process.alive():

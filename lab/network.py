@@ -18,7 +18,7 @@ NETNS = Path("/run/netns")
 
 
 def ip(*words: str, check: bool = True) -> str:
-    """Run ip(8) and return what it prints."""
+    """Run iproute2's program and return what it prints."""
     return run(["ip", *words], timeout_s=10, check=check).stdout
 
 
@@ -37,19 +37,19 @@ def refuse_taken_subnet(subnet: str) -> None:
         for address in link.get("addr_info", []):
             held = ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
             if held.overlaps(wanted):
-                raise RefusedError(
-                    f"subnet {subnet} is taken: link {link['ifname']} has {address['local']}/{address['prefixlen']}; "
-                    "name another with --subnet, or `subnet` in the environment's [lab] settings"
-                )
+                raise _taken(subnet, f"link {link['ifname']} has {address['local']}/{address['prefixlen']}")
     for route in json.loads(ip("-j", "-4", "route", "show", "table", "all")):
         target = route["dst"]
         if target in ("default", "0.0.0.0/0") or route.get("type") in ("broadcast", "local"):
             continue
         if ipaddress.ip_network(target, strict=False).overlaps(wanted):
-            raise RefusedError(
-                f"subnet {subnet} is taken: the route to {target} by {route.get('dev', 'no link')} overlaps it; "
-                "name another with --subnet, or `subnet` in the environment's [lab] settings"
-            )
+            raise _taken(subnet, f"the route to {target} by {route.get('dev', 'no link')} overlaps it")
+
+
+def _taken(subnet: str, why: str) -> RefusedError:
+    return RefusedError(
+        f"subnet {subnet} is taken: {why}; name another with --subnet, or `subnet` in the settings' [lab]"
+    )
 
 
 def make_bridge(plan: Plan) -> None:

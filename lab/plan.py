@@ -1,4 +1,4 @@
-"""A lab's plan: every name and address it will use, derived from its name and subnet before anything is made."""
+"""A lab's plan: every name and address it will use, known before anything is made."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Plan:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
             raise RefusedError(
-                f"lab name: expected 1 to 20 of a-z, 0-9 and inner dashes, starting with a letter, got {self.name!r}"
+                f"lab name: expected a letter, then up to 19 of a-z, 0-9 and inner dashes, got {self.name!r}"
             )
         if not 1 <= self.nodes <= MAX_NODES:
             raise RefusedError(f"nodes: expected 1 to {MAX_NODES}, got {self.nodes}")

@@ -76,7 +76,7 @@ class Run:
 
     @property
     def verdicts(self) -> Path:
-        """The verdicts, verdicts.json (see verdict_file.py)."""
+        """The verdicts, verdicts.json (see slas.judge)."""
         return self.path / "verdicts.json"
 
     def info(self) -> RunInfo:

@@ -12,7 +12,7 @@ from core.errors import InconclusiveError, SettingsError
 from reports.measures import allowed, figure, measured
 from reports.outcomes import SlaFailed, raise_for
 from reports.table import print_verdicts, summary
-from reports.verdict_file import read_verdicts, write_verdicts
+from slas.judge import read_verdicts, write_verdicts
 from slas.verdicts import Bracket, Outcome, Verdict
 
 
@@ -129,8 +129,8 @@ def test_verdicts_survive_their_file(tmp_path: Path) -> None:
         UNKNOWN,
         verdict(measured=0.2),
     ]
-    write_verdicts(tmp_path / "verdicts.json", all_of_them)
-    assert read_verdicts(tmp_path / "verdicts.json") == all_of_them
+    write_verdicts(tmp_path, all_of_them)
+    assert read_verdicts(tmp_path) == all_of_them
     assert json.loads((tmp_path / "verdicts.json").read_text())["verdicts"][0]["measured"] == {
         "lower": 0.13,
         "upper": 0.19,
@@ -140,8 +140,8 @@ def test_verdicts_survive_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "whole JSON"),
-        ("[]", "schema: expected 1"),
+        ("", "JSONDecodeError"),
+        ("[]", "TypeError"),
         ('{"schema": 9}', "got 9"),
         ('{"schema": 1}', "KeyError"),
         ('{"schema": 1, "verdicts": [{"measured": 1, "verdict": "MAYBE"}]}', "MAYBE"),
@@ -152,5 +152,5 @@ def test_a_damaged_verdict_file_is_one_clear_error(tmp_path: Path, text: str, re
     file = tmp_path / "verdicts.json"
     file.write_text(text)
     with pytest.raises(SettingsError, match=reason) as caught:
-        read_verdicts(file)
+        read_verdicts(tmp_path)
     assert caught.value.file == str(file)

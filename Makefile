@@ -1,0 +1,53 @@
+# The two commands: `make rehearsal` and `make test`. Each does all set-up itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/
+# uv's own version is pinned here, everything else in uv.lock.
+UV_VERSION := 0.13.9
+UV := $(VENV)/bin/uv
+
+.PHONY: help setup environment rehearsal test test-free test-live check clean-lab
+
+help:
+	@echo "make rehearsal  from nothing to verdicts on the embedded Kubernetes"
+	@echo "make test       the harness's own tests, those that need a cluster on a lab of their own"
+	@echo "make check      lint, types, rooms, workflows"
+	@echo "make setup      the set-up alone"
+	@echo "make clean-lab  remove every lab and provisioned environment that a killed run left"
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+environment: $(UV)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --frozen --quiet --inexact --python $(RUN)python --group dev --group auth-service
+
+setup: environment
+	@$(RUN)verify setup
+
+rehearsal: setup
+	@$(RUN)verify rehearse --env lab
+
+# Tests that need no cluster run first and side by side; those that need one share it.
+test: setup test-free test-live
+
+test-free:
+	$(RUN)pytest tests --ignore=tests/live -n 2 --dist loadfile
+
+test-live:
+	$(RUN)pytest tests/live
+
+check: environment
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+	@cd lab/toolchain && test -z "$$(gofmt -l .)" || { echo "gofmt: lab/toolchain is not formatted"; exit 1; }
+	GOFLAGS=-mod=mod go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+clean-lab: environment
+	@$(RUN)verify clean

@@ -1,0 +1,148 @@
+"""A lab's start: machines, control plane, nodes and add-ons, side by side as far as they can be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients.kubernetes import ApiError, Cluster
+from core.errors import EnvironmentFailedError, WaitTimeoutError
+from core.processes import ProcessId, run
+from core.waiting import wait_until
+from lab import addons, cgroups, machines, network, record
+from lab.components import ControlPlane, Tuning, Worker
+from lab.pki import Authority
+from lab.plan import Machine, Plan
+from lab.toolchain import Toolchain
+
+# The machines of a lab are not to starve beside the load generator and the harness, which on this machine
+# stand for others': as many shares as sixteen ordinary processes.
+_SHARES = 16 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """One start of a planned lab, whose record is on disk already."""
+
+    plan: Plan
+    tools: Toolchain
+    images: Sequence[Path]
+    tuning: Tuning
+    progress: Callable[[str], None]
+
+    def run(self, started: float) -> dict[str, float]:
+        """Start everything; return the seconds from `started` (monotonic) to each stage."""
+        plan = self.plan
+        seconds: dict[str, float] = {}
+
+        def reached(what: str) -> None:
+            seconds[what] = round(time.monotonic() - started, 2)
+            self.progress(f"lab {plan.name}: {what} after {seconds[what]:.1f} s")
+
+        cgroups.make(plan.cgroup)
+        for group in (str(Path(plan.cgroup).parent), plan.cgroup):
+            cgroups.weigh(group, _SHARES)
+        network.make_bridge(plan)
+        for machine in plan.machines:
+            machine.folder.mkdir(parents=True)
+            network.make_netns(plan, machine)
+        authority = Authority(plan.folder / "pki")
+        control = ControlPlane(plan=plan, tools=self.tools, authority=authority)
+        programs = [*control.prepare(), *control.later(self._api_answers, self.tuning)]
+        control_plane = machines.start(plan, plan.control_plane, self.tools, programs, self._note)
+        with ThreadPoolExecutor() as pool:
+            nodes = [pool.submit(self._start_node, machine, authority) for machine in plan.workers]
+            cluster = Cluster(plan.kubeconfig)
+            _wait_for_api(plan, control_plane, cluster)
+            reached("API server ready")
+            self._api_answers.touch()
+            addons.install(cluster, plan)
+            for node in nodes:
+                node.result()
+            reached("images on every node")
+        _wait_for_nodes(plan, cluster)
+        reached("nodes Ready")
+        addons.wait_for_names(cluster, 60)
+        reached("names resolve in a pod")
+        return seconds
+
+    @property
+    def _api_answers(self) -> Path:
+        return self.plan.folder / "api-answers"
+
+    def _note(self, machine: str, process: ProcessId) -> None:
+        record.add_process(self.plan, machine, process)
+
+    def _start_node(self, machine: Machine, authority: Authority) -> None:
+        ready = machine.folder / "images-loaded"
+        worker = Worker(plan=self.plan, machine=machine, tools=self.tools, authority=authority)
+        programs = worker.prepare(ready, self.tuning)
+        node = machines.start(self.plan, machine, self.tools, programs, self._note)
+        socket = Path(f"/proc/{node.init_pid()}/root/run/containerd/containerd.sock")
+        wait_until(f"{machine.name}'s container runtime to listen", socket.exists, 30, interval_s=0.02)
+        for image in self.images:
+            import_image(node, self.tools, image)
+        wait_until("the API server to answer", self._api_answers.exists, 60, interval_s=0.02)
+        ready.touch()
+
+
+def import_image(node: machines.Running, tools: Toolchain, archive: Path) -> None:
+    """Import an OCI archive into one node's container runtime."""
+    run(
+        node.inside(
+            tools.program("ctr"),
+            "--address=/run/containerd/containerd.sock",
+            "--namespace=k8s.io",
+            "images",
+            "import",
+            "--local",
+            "--digests",
+            archive,
+        ),
+        timeout_s=120,
+    )
+
+
+def _wait_for_api(plan: Plan, control_plane: machines.Running, cluster: Cluster) -> None:
+    last: list[str] = []
+
+    def answers() -> bool:
+        control_plane.check()
+        try:
+            cluster.request("GET", "/readyz", timeout_s=2)
+        except (ApiError, json.JSONDecodeError) as error:
+            last[:] = [str(error)]
+            # /readyz answers the word ok, which is no JSON.
+            return isinstance(error, json.JSONDecodeError)
+        return True
+
+    try:
+        wait_until("the API server to be ready", answers, 60, interval_s=0.05, last=lambda: last)
+    except WaitTimeoutError as error:
+        log = plan.control_plane.folder / "log" / "kube-apiserver.log"
+        tail = log.read_text(errors="replace")[-2000:] if log.exists() else "no log"
+        raise EnvironmentFailedError(f"{error}\n{tail}") from error
+
+
+def _ready_nodes(cluster: Cluster) -> set[str]:
+    return {
+        node["metadata"]["name"]
+        for node in cluster.list("nodes")
+        for condition in node["status"].get("conditions", [])
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
+
+
+def _wait_for_nodes(plan: Plan, cluster: Cluster) -> None:
+    wanted = {m.name for m in plan.workers}
+    wait_until(
+        f"nodes {', '.join(sorted(wanted))} to be Ready",
+        lambda: wanted <= _ready_nodes(cluster),
+        60,
+        interval_s=0.1,
+        last=lambda: sorted(_ready_nodes(cluster)),
+    )
