@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from clients.kubernetes import Cluster
-from core.errors import EnvironmentFailedError
+from core.errors import EnvironmentFailedError, RefusedError
 from core.processes import ProcessId
 from lab import addons, cgroups, machines, network, preflight, record, toolchain
 from lab.components import PAUSE_IMAGE, Tuning
@@ -98,6 +98,11 @@ def up(
         present = find(name)
         left = record.read(name)
         if present is not None and left is not None and not left.orphaned:
+            if left.owner not in (None, owner):
+                raise RefusedError(
+                    f"lab {name} belongs to a run that is still going (process {left.owner.pid}) and ends "
+                    "with it; wait for that run, or use another name"
+                )
             return present
         if left is not None:
             progress(f"lab {name}: removing what an interrupted run left")
@@ -169,7 +174,10 @@ def reap(progress: Progress = _silent, *, but: str = "") -> list[str]:
         if left.plan.name != but and left.orphaned:
             progress(f"lab {left.plan.name}: its run has gone; taking down")
             with _lock(left.plan.name):
-                _remove(left.plan)
+                # Read again: while this waited, somebody else may have removed it and started another.
+                still = record.read(left.plan.name)
+                if still is not None and still.orphaned:
+                    _remove(still.plan)
             reaped.append(left.plan.name)
     return reaped
 
