@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cli import judging, labs, probe, rehearsal, setup
+from cli import cleaning, judging, labs, probe, rehearsal, setup
 from core.errors import VerifyError
 
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         prog="verify", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (labs, rehearsal, probe, judging, setup):
+    for room in (labs, rehearsal, probe, judging, setup, cleaning):
         room.add_parser(commands)
     return top
 

@@ -52,7 +52,7 @@ def _once(arguments: argparse.Namespace) -> int:
 
     made = RunStore().latest()
     if made is None or (before is not None and made.path == before.path):
-        return _MISUSE
+        return _MISUSE if status == pytest.ExitCode.USAGE_ERROR else _UNCLEAN
     if failed(made):
         return _UNCLEAN
     known = {

@@ -10,13 +10,12 @@ from core.files import write_atomic
 
 MIRROR_VARIABLE = "ECOCHAIN_VERIFY_TF_PLUGINS"
 
-# Usual places of a filesystem mirror: Terraform's own implied ones, then what images and distributions use.
+# Usual places of a filesystem mirror (patterns): Terraform's own implied ones, then any package's below /opt.
 USUAL_MIRRORS = (
     "~/.terraform.d/plugins",
     "/usr/local/share/terraform/plugins",
     "/usr/share/terraform/plugins",
-    "/opt/terraform/plugins",
-    "/opt/tf-plugins",
+    "/opt/*",
 )
 
 
@@ -40,8 +39,8 @@ def cli_config(target: Path, *, registry: str, provider: str, cache: Path) -> Pa
         return _mirrored(target, Path(named))
     if (Path.home() / ".terraformrc").is_file():
         return None
-    for usual in USUAL_MIRRORS:
-        mirror = Path(usual).expanduser()
+    places = (Path(usual).expanduser() for usual in USUAL_MIRRORS)
+    for mirror in (found for place in places for found in sorted(place.parent.glob(place.name))):
         if (mirror / registry / provider).is_dir():
             return _mirrored(target, mirror)
     cache.mkdir(parents=True, exist_ok=True)

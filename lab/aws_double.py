@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,15 +11,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock
 
 from clients.marked import end_marked
-from core.errors import CommandError, RefusedError
+from core.errors import CommandError
 from core.places import cache, checkout
 from core.processes import ProcessId, run
+from core.uv import uv_command
 from core.waiting import wait_until
 
 # What the environments use, and so all that the double loads: a fraction of its start and memory.
@@ -83,7 +82,14 @@ def interpreter() -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
         if not complete.exists():
-            command = [*_uv(), "sync", "--frozen", "--only-group", "aws-double", "--no-install-project"]
+            command = [
+                *uv_command(),
+                "sync",
+                "--frozen",
+                "--only-group",
+                "aws-double",
+                "--no-install-project",
+            ]
             run(
                 [*command, "--project", checkout(), "--python", sys.executable],
                 timeout_s=300,
@@ -174,14 +180,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _uv() -> list[str]:
-    beside = Path(sys.executable).with_name("uv")
-    if beside.is_file():
-        return [str(beside)]
-    if found := shutil.which("uv"):
-        return [found]
-    if find_spec("uv"):
-        return [sys.executable, "-m", "uv"]
-    raise RefusedError("uv: not found beside Python or on PATH; it installs the AWS double (pip install uv)")

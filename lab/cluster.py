@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import Timeout
 
 from clients.kubernetes import Cluster
 from core.errors import EnvironmentFailedError, RefusedError
 from core.processes import ProcessId
-from lab import addons, cgroups, machines, network, preflight, record, toolchain
+from lab import addons, cgroups, host_folders, machines, network, preflight, record, removal, toolchain
 from lab.components import PAUSE_IMAGE, Tuning
 from lab.images import static_image
-from lab.plan import DEFAULT_NAME, Plan, choose_subnet, labs_folder
+from lab.plan import DEFAULT_NAME, Plan, check_name, choose_subnet
 from lab.starting import Start, import_image
 from lab.toolchain import Toolchain
 
@@ -86,47 +86,88 @@ def up(
 ) -> Lab:
     """Start a lab and return it when every node is Ready and a pod has resolved a Service's name.
 
-    A lab of this name that is up is returned as it is; what a killed start or run left is removed first.
-    `owner` is the run's process that will take it down: once that process has gone, the lab counts as
-    left over. Raises RefusedError before anything is changed; on any later failure what was made is
-    removed again.
+    A lab of this name that is up is returned as it is; what a killed start or run left, of any name, is
+    removed first. `owner` is the run's process that will take it down: once that process has gone, the
+    lab counts as left over. Raises RefusedError before anything is changed; on any later failure what was
+    made is removed again.
     """
     preflight.check()
     Plan(name=name, subnet=subnet or "10.0.0.0/16", nodes=nodes)
-    with _lock(name):
-        reap(progress, but=name)
-        present = find(name)
-        left = record.read(name)
-        if present is not None and left is not None and not left.orphaned:
-            if left.owner not in (None, owner):
-                raise RefusedError(
-                    f"lab {name} belongs to a run that is still going (process {left.owner.pid}) and ends "
-                    "with it; wait for that run, or use another name"
-                )
+    removal.reap(progress)
+    with _alone(name):
+        present = _present(name, owner, nodes, subnet)
+        if present is not None:
             return present
-        if left is not None:
-            progress(f"lab {name}: removing what an interrupted run left")
-            _remove(left.plan)
-        plan = Plan(
-            name=name,
-            subnet=subnet or choose_subnet(r.plan.subnet for r in record.every()),
-            nodes=nodes,
-        )
-        network.refuse_taken_subnet(plan.subnet)
+        remains = removal.remains(name)
+        if remains is not None:
+            progress(f"lab {name}: it no longer runs whole; removing it to start afresh")
+            removal.remove(remains)
+        _plan(name, nodes, subnet)  # refuse now, not after the minutes that a build can take
         tools = toolchain.ensure(progress)
         images = _system_images(tools)
-        # The toolchain can take minutes to build; a lab's start is counted from here.
         started = time.monotonic()
-        record.write(plan, owner, "starting")
+        with removal.machine_lock():
+            plan = _plan(name, nodes, subnet)
+            record.write(plan, owner, "starting")
         try:
+            with removal.machine_lock():
+                host_folders.make()
             seconds = Start(
                 plan=plan, tools=tools, images=images, tuning=tuning or Tuning(), progress=progress
             ).run(started)
         except BaseException:
-            _remove(plan, keep_logs=True)
+            removal.remove(plan, keep_logs=True)
             raise
         record.write(plan, owner, "up")
         return Lab(plan=plan, tools=tools, seconds=seconds)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Wait for whoever works on this lab, and let nobody else do so meanwhile."""
+    held = removal.lock(name)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise EnvironmentFailedError(
+            f"lab {name}: another command has worked on it for {held.timeout:g} s; see `verify lab status`"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _present(name: str, owner: ProcessId | None, nodes: int, subnet: str | None) -> Lab | None:
+    """Return the lab of this name if it is up and as asked for; RefusedError when it may not be used."""
+    if removal.left_over(name):
+        return None
+    found = record.read(name)
+    if found is not None and found.owner not in (None, owner):
+        raise RefusedError(
+            f"lab {name} belongs to a run that is still going (process {found.owner.pid}) and ends "
+            "with it; wait for that run, or use another name"
+        )
+    present = find(name)
+    if present is None:
+        return None
+    if (nodes, subnet or present.plan.subnet) != (present.plan.nodes, present.plan.subnet):
+        raise RefusedError(
+            f"lab {name} is up with {present.plan.nodes} nodes on {present.plan.subnet}, asked for {nodes} on "
+            f"{subnet or 'any subnet'}; take it down first, or use another name"
+        )
+    return present
+
+
+def _plan(name: str, nodes: int, subnet: str | None) -> Plan:
+    """Return the plan, on the subnet asked for or a free one; RefusedError when none is to be had."""
+    held = {other.plan.subnet: other.plan.name for other in record.every()}
+    if subnet in held:
+        raise RefusedError(f"subnet {subnet} is taken: lab {held[subnet]} has it; name another with --subnet")
+    if subnet is None:
+        subnet = choose_subnet(held, network.taken_by)
+    network.refuse_taken_subnet(subnet)
+    return Plan(name=name, subnet=subnet, nodes=nodes)
 
 
 def _system_images(tools: Toolchain) -> list[Path]:
@@ -152,12 +193,13 @@ def _system_images(tools: Toolchain) -> list[Path]:
 def down(name: str = DEFAULT_NAME, *, progress: Progress = _silent) -> bool:
     """Take a lab down, whole or half-made, and remove all it left; return whether there was one."""
     preflight.check()
-    with _lock(name):
-        left = record.read(name)
-        if left is None:
+    check_name(name)
+    with _alone(name):
+        plan = removal.remains(name)
+        if plan is None:
             return False
         progress(f"lab {name}: taking down")
-        _remove(left.plan)
+        removal.remove(plan)
         return True
 
 
@@ -167,52 +209,9 @@ def owned_by(name: str, owner: ProcessId) -> bool:
     return left is not None and left.owner == owner
 
 
-def reap(progress: Progress = _silent, *, but: str = "") -> list[str]:
-    """Remove each lab whose run has gone without taking it down; return their names."""
-    reaped = []
-    for left in record.every():
-        if left.plan.name != but and left.orphaned:
-            progress(f"lab {left.plan.name}: its run has gone; taking down")
-            with _lock(left.plan.name):
-                # Read again: while this waited, somebody else may have removed it and started another.
-                still = record.read(left.plan.name)
-                if still is not None and still.orphaned:
-                    _remove(still.plan)
-            reaped.append(left.plan.name)
-    return reaped
-
-
-def _remove(plan: Plan, *, keep_logs: bool = False) -> None:
-    machines.end_all(plan, list(record.processes(plan).values()))
-    network.remove(plan)
-    cgroups.remove(plan.cgroup)
-    cgroups.remove_if_empty(str(Path(plan.cgroup).parent))
-    if keep_logs:
-        _keep_logs(plan)
-    shutil.rmtree(plan.folder, ignore_errors=True)
-    if plan.folder.exists():
-        # The folder holds the record, which must outlast a removal that failed.
-        raise EnvironmentFailedError(f"lab {plan.name}: {plan.folder} could not be removed")
-
-
-def _keep_logs(plan: Plan) -> None:
-    kept = labs_folder().parent / "failed" / plan.name
-    shutil.rmtree(kept, ignore_errors=True)
-    for machine in plan.machines:
-        source = machine.folder / "log"
-        if source.is_dir():
-            shutil.copytree(source, kept / machine.name, dirs_exist_ok=True)
-
-
-def _lock(name: str) -> FileLock:
-    # Another command that works on this lab is waited for, up to the time that a start may take.
-    folder = labs_folder().parent / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"lab-{name}.lock", timeout=180)
-
-
 def status(name: str = DEFAULT_NAME) -> dict[str, Any]:
     """Return what `verify lab status --json` prints."""
+    check_name(name)
     found = record.read(name)
     if found is None:
         return {
@@ -239,8 +238,10 @@ def status(name: str = DEFAULT_NAME) -> dict[str, Any]:
                 "netns": machine.netns,
             }
         )
-    if found.interrupted or found.orphaned:
-        state = "left over" if found.orphaned else found.state
+    if found.orphaned or (found.interrupted and not _worked_on(name)):
+        state = "left over"
+    elif found.interrupted:
+        state = found.state
     else:
         state = "up" if all(n["running"] for n in nodes) else "degraded"
     return {
@@ -253,3 +254,11 @@ def status(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "nodes": nodes,
         "registry": None,
     }
+
+
+def _worked_on(name: str) -> bool:
+    try:
+        with removal.lock(name, 0):
+            return False
+    except Timeout:
+        return True

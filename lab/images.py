@@ -22,6 +22,7 @@ from filelock import FileLock
 from core.errors import RefusedError
 from core.places import cache, checkout
 from core.processes import run
+from core.uv import uv_command
 from lab import debian_root, oci
 
 REGISTRY = "docker.io/ecochain"
@@ -205,8 +206,7 @@ def _make_base(root: Path, shop: _Workshop, progress: Callable[[str], None]) -> 
 
 def _pins(service: str) -> str:
     """Return the locked requirements, with hashes, of the dependency group named like the service."""
-    _need("uv")
-    argv = ["uv", "export", "--quiet", "--frozen", "--no-header", "--only-group", service]
+    argv = [*uv_command(), "export", "--quiet", "--frozen", "--no-header", "--only-group", service]
     return run([*argv, "--no-emit-project"], timeout_s=60, cwd=checkout()).stdout
 
 
@@ -228,7 +228,7 @@ def _make_packages(
 
 def _install(requirements: Path, target: Path) -> None:
     command: list[str | Path] = [
-        "uv",
+        *uv_command(),
         "pip",
         "install",
         "--quiet",

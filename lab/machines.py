@@ -13,7 +13,7 @@ from core.errors import EnvironmentFailedError
 from core.files import write_atomic
 from core.processes import ProcessId
 from core.waiting import wait_until
-from lab import cgroups
+from lab import cgroups, host_folders
 from lab.components import Program
 from lab.plan import Machine, Plan
 from lab.toolchain import Toolchain
@@ -81,8 +81,11 @@ def start(
     folder = machine.folder
     logs = folder / "log"
     logs.mkdir(parents=True, exist_ok=True)
-    (folder / "varlog").mkdir(exist_ok=True)
-    binds = [{"from": str(folder / "varlog"), "to": "/var/log"}]
+    binds = []
+    for path in (Path("/var/log"), *host_folders.OVERLAID):
+        own = folder / "own" / path.name
+        own.mkdir(parents=True, exist_ok=True)
+        binds.append({"from": str(own), "to": str(path)})
     for name, value in _SYSCTLS.items():
         if (Path("/proc/sys") / name).exists():
             write_atomic(folder / "sysctl" / name, value + "\n")

@@ -1,5 +1,7 @@
-"""The lab's network: one bridge, and for each machine a network namespace with one link to it.
+"""The lab's network: a switch, and for each machine a network namespace with one link to it.
 
+The switch is a bridge in a namespace of its own: a host whose firewall also filters bridged traffic, as
+one with Docker does, would drop what the machines say to each other.
 Nothing of the host's own is changed: no sysctl, no rule, no route but the bridge's own subnet. The
 host does not forward, so that neither the API server nor a NodePort is reached from outside.
 """
@@ -30,48 +32,57 @@ def in_netns(netns: str, *argv: str | Path) -> list[str]:
     return ["nsenter", f"--net={NETNS / netns}", *map(str, argv)]
 
 
-def refuse_taken_subnet(subnet: str) -> None:
-    """Raise RefusedError when a link or a route of this machine already uses part of the subnet."""
+def taken_by(subnet: str) -> str | None:
+    """Return what of this machine already uses part of the subnet, a link or a route, or None."""
     wanted = ipaddress.ip_network(subnet)
     for link in json.loads(ip("-j", "-4", "address")):
         for address in link.get("addr_info", []):
             held = ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
             if held.overlaps(wanted):
-                raise _taken(subnet, f"link {link['ifname']} has {address['local']}/{address['prefixlen']}")
+                return f"link {link['ifname']} has {address['local']}/{address['prefixlen']}"
     for route in json.loads(ip("-j", "-4", "route", "show", "table", "all")):
         target = route["dst"]
         if target in ("default", "0.0.0.0/0") or route.get("type") in ("broadcast", "local"):
             continue
         if ipaddress.ip_network(target, strict=False).overlaps(wanted):
-            raise _taken(subnet, f"the route to {target} by {route.get('dev', 'no link')} overlaps it")
+            return f"the route to {target} by {route.get('dev', 'no link')} overlaps it"
+    return None
 
 
-def _taken(subnet: str, why: str) -> RefusedError:
-    return RefusedError(
-        f"subnet {subnet} is taken: {why}; name another with --subnet, or `subnet` in the settings' [lab]"
-    )
+def refuse_taken_subnet(subnet: str) -> None:
+    """Raise RefusedError when a link or a route of this machine already uses part of the subnet."""
+    why = taken_by(subnet)
+    if why is not None:
+        raise RefusedError(
+            f"subnet {subnet} is taken: {why}; name another with --subnet, or `subnet` in the settings' [lab]"
+        )
 
 
-def make_bridge(plan: Plan) -> None:
-    """Make the bridge with the host's address on it."""
-    ip("link", "add", plan.bridge, "type", "bridge", "forward_delay", "0")
-    ip("address", "add", f"{plan.host_address}/24", "dev", plan.bridge)
-    ip("link", "set", plan.bridge, "up")
+def make_switch(plan: Plan) -> None:
+    """Make the switch, and the host's link to it with the host's address."""
+    _new_netns(plan.switch)
+    ip("-n", plan.switch, "link", "add", "switch", "type", "bridge", "forward_delay", "0")
+    ip("-n", plan.switch, "link", "set", "switch", "up")
+    ip("link", "add", plan.host_link, "type", "veth", "peer", "name", "host", "netns", plan.switch)
+    ip("-n", plan.switch, "link", "set", "host", "master", "switch", "up")
+    ip("address", "add", f"{plan.host_address}/24", "dev", plan.host_link)
+    ip("link", "set", plan.host_link, "up")
+
+
+def _new_netns(name: str) -> None:
+    # Not `ip netns add`: its first use mounts /run/netns on itself, and that mount stays.
+    (NETNS / name).touch()
+    run(["unshare", f"--net={NETNS / name}", "true"], timeout_s=10)
 
 
 def make_netns(plan: Plan, machine: Machine) -> None:
-    """Make a machine's namespace, link it to the bridge, and route to the pods of every worker."""
-    # Not `ip netns add`: its first use mounts /run/netns on itself, and that mount stays.
-    NETNS.mkdir(mode=0o755, exist_ok=True)
-    (NETNS / machine.netns).touch()
-    run(["unshare", f"--net={NETNS / machine.netns}", "true"], timeout_s=10)
-    peer = f"{machine.link}p"
-    ip("link", "add", machine.link, "type", "veth", "peer", "name", peer)
-    ip("link", "set", peer, "netns", machine.netns)
-    ip("link", "set", machine.link, "master", plan.bridge, "up")
+    """Make a machine's namespace, link it to the switch, and route to the pods of every worker."""
+    _new_netns(machine.netns)
+    port = ["peer", "name", machine.name, "netns", plan.switch]
+    ip("link", "add", "eth0", "netns", machine.netns, "type", "veth", *port)
+    ip("-n", plan.switch, "link", "set", machine.name, "master", "switch", "up")
     lines = [
         "link set lo up",
-        f"link set {peer} name eth0",
         f"address add {machine.address}/24 dev eth0",
         "link set eth0 up",
     ]
@@ -87,20 +98,14 @@ def make_netns(plan: Plan, machine: Machine) -> None:
 
 def remove(plan: Plan) -> None:
     """Remove the lab's links and namespaces; what is not there is no error."""
-    for machine in plan.machines:
-        if link_exists(machine.link):
-            ip("link", "delete", machine.link, check=False)
-        file = NETNS / machine.netns
+    if link_exists(plan.host_link):
+        ip("link", "delete", plan.host_link, check=False)
+    # The other links go with their namespaces.
+    for name in (plan.switch, *(machine.netns for machine in plan.machines)):
+        file = NETNS / name
         if file.exists():
             run(["umount", "--lazy", file], timeout_s=10, check=False)
             file.unlink(missing_ok=True)
-    if link_exists(plan.bridge):
-        ip("link", "delete", plan.bridge, check=False)
-    if NETNS.is_dir() and not any(NETNS.iterdir()):
-        try:
-            NETNS.rmdir()
-        except OSError:
-            return  # it is a mount of somebody else's making
 
 
 def link_exists(name: str) -> bool:

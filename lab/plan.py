@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ class Machine:
     address: str
     pod_subnet: str | None
     netns: str
-    link: str
     folder: Path
 
 
@@ -39,10 +38,7 @@ class Plan:
     nodes: int
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
-            raise RefusedError(
-                f"lab name: expected a letter, then up to 19 of a-z, 0-9 and inner dashes, got {self.name!r}"
-            )
+        check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise RefusedError(f"nodes: expected 1 to {MAX_NODES}, got {self.nodes}")
         try:
@@ -63,16 +59,21 @@ class Plan:
         return hashlib.sha256(self.name.encode()).hexdigest()[:6]
 
     @property
-    def bridge(self) -> str:
-        """Return the bridge's link name."""
+    def host_link(self) -> str:
+        """Return the name of the host's link to the lab's switch."""
         return f"ecv{self.short}"
+
+    @property
+    def switch(self) -> str:
+        """Return the network namespace that holds the switch."""
+        return f"ecv-{self.name}-switch"
 
     def _address(self, third: int, fourth: int) -> str:
         return str(ipaddress.ip_network(self.subnet)[third * 256 + fourth])
 
     @property
     def host_address(self) -> str:
-        """Return the host's address on the bridge."""
+        """Return the host's address in the lab's network."""
         return self._address(0, 1)
 
     @property
@@ -107,7 +108,6 @@ class Plan:
             address=self._address(0, fourth),
             pod_subnet=pod_subnet,
             netns=f"ecv-{self.name}-{name}",
-            link=f"{self.bridge}.{fourth}",
             folder=self.folder / "machines" / name,
         )
 
@@ -145,12 +145,22 @@ def labs_folder() -> Path:
     return state() / "labs"
 
 
-def choose_subnet(taken_by_labs: Iterable[str]) -> str:
-    """Return the first default subnet that no other lab holds."""
+def check_name(name: str) -> None:
+    """Raise RefusedError unless a lab can have this name."""
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", name):
+        raise RefusedError(
+            f"lab name: expected a letter, then up to 19 of a-z, 0-9 and inner dashes, got {name!r}"
+        )
+
+
+def choose_subnet(
+    taken_by_labs: Iterable[str], taken_by: Callable[[str], str | None] = lambda _: None
+) -> str:
+    """Return the first default subnet that no other lab holds and that nothing else is `taken_by`."""
     held = set(taken_by_labs)
     for subnet in DEFAULT_SUBNETS:
-        if subnet not in held:
+        if subnet not in held and taken_by(subnet) is None:
             return subnet
     raise RefusedError(
-        f"all {len(DEFAULT_SUBNETS)} default subnets are held by labs; take one down, or name --subnet"
+        f"all {len(DEFAULT_SUBNETS)} default subnets are taken; take a lab down, or name one with --subnet"
     )

@@ -46,7 +46,7 @@ class Start:
         cgroups.make(plan.cgroup)
         for group in (str(Path(plan.cgroup).parent), plan.cgroup):
             cgroups.weigh(group, _SHARES)
-        network.make_bridge(plan)
+        network.make_switch(plan)
         for machine in plan.machines:
             machine.folder.mkdir(parents=True)
             network.make_netns(plan, machine)

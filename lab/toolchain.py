@@ -21,7 +21,6 @@ from core.processes import run
 
 SOURCE = Path(__file__).parent / "toolchain"
 KUBERNETES_VERSION = "1.36.3"
-GO_AT_LEAST = (1, 26)
 
 # package → the name that the built program gets
 PROGRAMS = {
@@ -85,19 +84,23 @@ class Toolchain:
         return self.bin / "kubectl"
 
 
-def go_version(go: str = "go") -> tuple[int, int]:
-    """Return the version of the Go found; RefusedError when there is none or it is too old."""
-    wanted = ".".join(map(str, GO_AT_LEAST))
+def go_version(go: str = "go") -> tuple[int, ...]:
+    """Return the version of the Go found; RefusedError when there is none or go.mod wants a newer one."""
+    wanted = re.findall(r"^go (\S+)$", (SOURCE / "go.mod").read_text(), re.MULTILINE)[0]
     if shutil.which(go) is None:
         raise RefusedError(f"Go {wanted} or newer is needed to build the lab's toolchain; no `go` on PATH")
-    found = re.search(r"go(\d+)\.(\d+)", run([go, "version"], timeout_s=20).stdout)
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
-    if version < GO_AT_LEAST:
+    found = re.search(r"go(\d+(?:\.\d+)+)", run([go, "version"], timeout_s=20).stdout)
+    version = _numbers(found[1] if found else "0")
+    if version < _numbers(wanted):
         raise RefusedError(
             f"Go {wanted} or newer is needed to build the lab's toolchain; "
-            f"`{shutil.which(go)}` is {version[0]}.{version[1]}"
+            f"`{shutil.which(go)}` is {'.'.join(map(str, version))}"
         )
     return version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def key() -> str:
@@ -106,7 +109,7 @@ def key() -> str:
     for path in sorted(SOURCE.rglob("*")):
         if path.is_file():
             digest.update(str(path.relative_to(SOURCE)).encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(repr((_FLAGS, sorted(PROGRAMS.items()), go_version())).encode())
+    digest.update(repr((_FLAGS, sorted(PROGRAMS.items()), go_version()[:2])).encode())
     return digest.hexdigest()[:16]
 
 

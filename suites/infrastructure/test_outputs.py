@@ -1,5 +1,8 @@
 """What Terraform gave reaches the pods."""
 
+import json
+
+import allure
 import pytest
 
 from fixtures.environment import Environment
@@ -14,6 +17,10 @@ def test_terraform_outputs_reach_every_pod(quiet_environment: Environment) -> No
     for service in quiet_environment.settings.releases:
         pods = environment_of_pods(quiet_environment, service)
         assert pods, f"{service} has no pod"
-        for pod, variables in pods.items():
-            got = {name: variables.get(name) for name in quiet_environment.outputs}
-            assert got == dict(quiet_environment.outputs), f"pod {pod}"
+        got = {
+            pod: {name: variables.get(name) for name in quiet_environment.outputs}
+            for pod, variables in pods.items()
+        }
+        allure.attach(json.dumps(got, indent=2), f"{service}: variables", allure.attachment_type.JSON)
+        for pod, variables in got.items():
+            assert variables == dict(quiet_environment.outputs), f"pod {pod}"

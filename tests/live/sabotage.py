@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from clients.marked import end_marked, marked
@@ -26,6 +25,18 @@ from core.waiting import wait_until
 MARK = "ECOCHAIN_VERIFY_TEST_COMMAND"
 REHEARSE = ("-m", "cli.main", "rehearse", "--env=lab", "--seed=7")
 SUITES = ("-m", "pytest", "suites", "--env=lab", "--seed=7")
+
+
+class LabInUse(Protocol):
+    """The lab that the tests share."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Its administrator's kubeconfig."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +106,9 @@ class Copy:
 
 
 def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else json.dumps(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +120,7 @@ class Command:
     mark: str
     output_file: Path
 
-    def __enter__(self) -> Command:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
