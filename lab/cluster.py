@@ -153,8 +153,8 @@ def _present(name: str, owner: ProcessId | None, nodes: int, subnet: str | None)
         return None
     if (nodes, subnet or present.plan.subnet) != (present.plan.nodes, present.plan.subnet):
         raise RefusedError(
-            f"lab {name} is up with {present.plan.nodes} nodes on {present.plan.subnet}, asked for {nodes} on "
-            f"{subnet or 'any subnet'}; take it down first, or use another name"
+            f"lab {name} is up with {present.plan.nodes} nodes on {present.plan.subnet}, asked for {nodes} "
+            f"on {subnet or 'any'}; take it down first, or use another name"
         )
     return present
 

@@ -113,6 +113,8 @@ class ControlPlane:
                         kube_api_burst=400,
                         # The lab's own routes carry the pod subnets.
                         allocate_node_cidrs="false",
+                        # Its usual one, below /usr/libexec, it would make on the host.
+                        flex_volume_plugin_dir=self._folder / "volume-plugins",
                     ),
                     *[f"--{k}={v}" for k, v in tuning.controller_manager.items()],
                 ],

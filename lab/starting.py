@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clients.kubernetes import ApiError, Cluster
@@ -33,6 +34,7 @@ class Start:
     images: Sequence[Path]
     tuning: Tuning
     progress: Callable[[str], None]
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
     def run(self, started: float) -> dict[str, float]:
         """Start everything; return the seconds from `started` (monotonic) to each stage."""
@@ -57,12 +59,17 @@ class Start:
         with ThreadPoolExecutor() as pool:
             nodes = [pool.submit(self._start_node, machine, authority) for machine in plan.workers]
             cluster = Cluster(plan.kubeconfig)
-            _wait_for_api(plan, control_plane, cluster)
-            reached("API server ready")
-            self._api_answers.touch()
-            addons.install(cluster, plan)
-            for node in nodes:
-                node.result()
+            try:
+                _wait_for_api(plan, control_plane, cluster)
+                reached("API server ready")
+                self._api_answers.touch()
+                addons.install(cluster, plan)
+                for node in nodes:
+                    node.result()
+            except BaseException:
+                # An interrupt must not wait for nodes that wait for an API server that will not come.
+                self.abandoned.set()
+                raise
             reached("images on every node")
         _wait_for_nodes(plan, cluster)
         reached("nodes Ready")
@@ -83,11 +90,19 @@ class Start:
         programs = worker.prepare(ready, self.tuning)
         node = machines.start(self.plan, machine, self.tools, programs, self._note)
         socket = Path(f"/proc/{node.init_pid()}/root/run/containerd/containerd.sock")
-        wait_until(f"{machine.name}'s container runtime to listen", socket.exists, 30, interval_s=0.02)
+        self._wait(f"{machine.name}'s container runtime to listen", socket)
         for image in self.images:
             import_image(node, self.tools, image)
-        wait_until("the API server to answer", self._api_answers.exists, 60, interval_s=0.02)
+        self._wait("the API server to answer", self._api_answers)
         ready.touch()
+
+    def _wait(self, description: str, file: Path) -> None:
+        def there() -> bool:
+            if self.abandoned.is_set():
+                raise EnvironmentFailedError(f"waiting for {description}: the start was given up")
+            return file.exists()
+
+        wait_until(description, there, 60, interval_s=0.02)
 
 
 def import_image(node: machines.Running, tools: Toolchain, archive: Path) -> None:

@@ -24,7 +24,7 @@ from lab import cgroups
 _PR_SET_CHILD_SUBREAPER = 36
 _LAB_CGROUP = "ecochain-verify"
 _COUNTERS = re.compile(r"\[[0-9]+:[0-9]+\]")
-# Counters, random numbers and what the kernel tunes by itself; two readings 20 s apart showed the first seven.
+# Counters, random numbers and what the kernel itself tunes. Two readings 20 s apart showed the first seven.
 RESTLESS_SYSCTLS = frozenset(
     {
         "fs/dentry-state",
@@ -112,7 +112,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _all_pids() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _processes() -> Iterator[str]:

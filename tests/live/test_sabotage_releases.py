@@ -101,7 +101,6 @@ def test_a_release_that_answers_500_and_ignores_terraform_turns_red(copy: Copy) 
     downtime = ended.verdicts("good-release")["downtime"]
     assert 1 < downtime["measured"]["lower"] <= downtime["measured"]["upper"]
     assert "application error" in downtime["cause"]
-    assert ended.verdicts("good-release")["error_ratio"]["measured"] > 0.5
     assert failed_tests(ended.run) == {
         "test_good_release_is_not_noticed[downtime]",
         "test_good_release_is_not_noticed[error_ratio]",

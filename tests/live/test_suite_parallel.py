@@ -1,0 +1,52 @@
+"""The whole suite under pytest-xdist, with an environment whose Terraform says something new."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sabotage import SUITES, Copy, LabInUse, Run
+
+SCENARIOS = {"pod-delete", "pod-kill", "good-release", "failed-release", "steady-state"}
+REGION = "mars-north-1"
+
+
+@pytest.fixture
+def copy(tmp_path: Path, test_lab: LabInUse) -> Copy:
+    """Return a copy of the checkout whose Terraform gives the services another region."""
+    copy = Copy.make(tmp_path / "copy", test_lab.name)
+    copy.setting("environment", provision="lab")
+    outputs = "terraform/environments/lab/outputs.tf"
+    copy.edit(outputs, "AWS_REGION     = var.region", f'AWS_REGION = "{REGION}"')
+    return copy
+
+
+def variables_of_pods(run: Run) -> dict[str, dict[str, str]]:
+    """Return the variables of each pod that the suite attached to its report."""
+    for file in (run.path / "allure-results").glob("*-result.json"):
+        for attached in json.loads(file.read_text()).get("attachments", ()):
+            if attached["name"] == "auth-service: variables":
+                pods: dict[str, dict[str, str]] = json.loads((file.parent / attached["source"]).read_text())
+                return pods
+    raise AssertionError("no variables of pods in the report")
+
+
+def test_four_workers_share_one_environment(copy: Copy) -> None:
+    """Each scenario runs once and alone, all pass, and a changed output changes what the pods get."""
+    ended = copy.run(*SUITES, "-n", "4", timeout_s=400)
+    assert ended.status == 0, ended.output
+    assert "19 passed" in ended.output
+    run = ended.run
+    assert len(run.of_kind("environment.ready")) == 1
+    for kind in ("scenario.started", "scenario.ended"):
+        assert Counter(event["scenario"] for event in run.of_kind(kind)) == dict.fromkeys(SCENARIOS, 1)
+    for scenario in SCENARIOS:
+        assert set(ended.outcomes(scenario).values()) == {"PASS"}
+    spans = {(event["start_s"], event["end_s"]) for event in run.of_kind("expectation")}
+    assert len(spans) == len(SCENARIOS)
+    for earlier, later in pairwise(sorted(spans)):
+        assert earlier[1] <= later[0], "two scenarios at once"
+    assert {pod["AWS_REGION"] for pod in variables_of_pods(run).values()} == {REGION}
