@@ -40,16 +40,18 @@ def install(cluster: Cluster, plan: Plan) -> None:
 def wait_for_names(cluster: Cluster, timeout_s: float) -> None:
     """Wait until a pod has resolved Service names through the cluster's DNS, then remove that pod."""
 
-    def phase() -> str:
+    def state() -> dict[str, Any]:
         pod = cluster.get("pods", _CHECK, "kube-system")
-        return str((pod or {}).get("status", {}).get("phase"))
+        containers = (pod or {}).get("status", {}).get("containerStatuses") or [{}]
+        return dict(containers[0].get("state", {}))
 
+    # The container's own end, not the pod's phase: that follows one to three seconds later.
     wait_until(
         "a pod to resolve the names of Services",
-        lambda: phase() == "Succeeded",
+        lambda: state().get("terminated", {}).get("exitCode") == 0,
         timeout_s,
         interval_s=0.1,
-        last=lambda: f"pod {_CHECK} is {phase()}",
+        last=lambda: f"pod {_CHECK}: {state() or 'not started'}",
     )
     cluster.delete("pods", _CHECK, "kube-system", grace_s=0)
 

