@@ -266,7 +266,8 @@ class Worker:
 root = "{folder / "containerd"}"
 state = "/run/containerd"
 oom_score = 0
-disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing",
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
+  "io.containerd.internal.v1.tracing",
   "io.containerd.tracing.processor.v1.otlp", "io.containerd.snapshotter.v1.blockfile",
   "io.containerd.snapshotter.v1.erofs", "io.containerd.differ.v1.erofs"]
 [grpc]

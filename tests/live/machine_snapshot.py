@@ -1,8 +1,9 @@
 """All that a lab could leave behind on a machine, read twice and compared.
 
 What the comparison can not see, on purpose: files of the caches and the lock files of the state (both
-stay), what systemd does in its own slices, a sysctl that only appears (it came with a link or a kernel
-module; links are compared by themselves), and sysctls that change with time.
+stay), processes and sockets that neither a test nor a lab caused, what systemd does in its own slices, a
+sysctl that only appears (it came with a link or a kernel module; links are compared by themselves), and
+sysctls that change with time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,35 +117,50 @@ def _all_pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _processes() -> Iterator[str]:
-    """Every descendant of this process, and whatever is in a lab's cgroup or runs a lab's program."""
+def _our_pids() -> set[int]:
+    """Return this process, its descendants, and whatever is in a lab's cgroup or runs a lab's program."""
     stats = {pid: fields for pid in _all_pids() if (fields := _stat(pid)) is not None}
-    ours = {os.getpid()}
+    ours = {os.getpid()} | (cgroups.pids(_LAB_CGROUP) & stats.keys())
+    for pid in stats:
+        with suppress(OSError):
+            if str(Path(f"/proc/{pid}/exe").readlink()).startswith(f"{cache()}/toolchain-"):
+                ours.add(pid)
     size = 0
     while size != len(ours):
         size = len(ours)
         ours |= {pid for pid, fields in stats.items() if int(fields[1]) in ours}
-    ours.discard(os.getpid())
-    ours |= cgroups.pids(_LAB_CGROUP)
-    for pid, fields in stats.items():
-        try:
-            program = str(Path(f"/proc/{pid}/exe").readlink())
+    return ours
+
+
+def _processes() -> Iterator[str]:
+    for pid in _our_pids() - {os.getpid()}:
+        fields = _stat(pid)
+        with suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if pid in ours or program.startswith(f"{cache()}/toolchain-"):
-            yield f"{pid} started at {fields[19]}: {words.strip()[:120]}"
+            if fields is not None:
+                yield f"{pid} started at {fields[19]}: {words.strip()[:120]}"
+
+
+def _foreign_sockets() -> set[str]:
+    """Return the inodes of the sockets that are held by processes which are none of ours."""
+    found: set[str] = set()
+    for pid in set(_all_pids()) - _our_pids():
+        with suppress(OSError):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    target = str(descriptor.readlink())
+                    if target.startswith("socket:["):
+                        found.add(target.removeprefix("socket:[").rstrip("]"))
+    return found
 
 
 def _network_namespaces() -> Iterator[str]:
     if Path("/run/netns").exists():
         yield "/run/netns"
         yield from (str(path) for path in Path("/run/netns").iterdir())
-    for pid in _all_pids():
-        try:
+    for pid in _our_pids():
+        with suppress(OSError):
             yield str(Path(f"/proc/{pid}/ns/net").readlink())
-        except OSError:
-            continue
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if " - nsfs " in line:
             yield line.split()[3]
@@ -231,18 +248,21 @@ def _sysctls() -> Iterator[str]:
 
 
 def _unix_sockets() -> Iterator[str]:
+    foreign = _foreign_sockets()
     for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
         fields = line.split(maxsplit=7)
         # Listening ones; a connected one bears its listener's path.
-        if len(fields) == 8 and fields[3] == "00010000":
+        if len(fields) == 8 and fields[3] == "00010000" and fields[6] not in foreign:
             yield fields[7]
 
 
 def _listeners() -> Iterator[str]:
+    foreign = _foreign_sockets()
     for name in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path("/proc/net", name).read_text().splitlines()[1:]:
-            _, local, _, status, *_ = line.split()
-            if status in ("0A", "07"):  # listening; of UDP: bound
+            _, local, _, status, *rest = line.split()
+            # Listening; of UDP: bound. One that no process holds any more has inode 0, and no owner.
+            if status in ("0A", "07") and rest[5] not in foreign:
                 yield f"{name} {local}"
 
 

@@ -66,7 +66,7 @@ def test_good_file_gives_bounds_by_scenario(base: Path) -> None:
     assert settings.allowed("downtime", "pod-kill") == 2.5
     assert settings.allowed("downtime", "rolling-upgrade") == 0
     assert settings.resolution_s == 0.1
-    assert settings.release("auth-service").port == 3000
+    assert settings.release("auth-service").probe_path == "/health"
     assert settings.environment.namespace == "ecochain"
 
 
@@ -109,7 +109,7 @@ def test_settings_cannot_be_changed(base: Path) -> None:
         ("[environment]", "[probes]\nraet = 1\n[environment]", "probes.raet", "rate, slow_ms", "raet"),
         ('chart = "chart"', 'chart = "chrat"', "releases.auth-service.chart", "Chart.yaml", "chrat"),
         ("values.yaml", "valeus.yaml", "releases.auth-service.values", "a file", "valeus.yaml"),
-        ('chart = "chart"', "prot = 3", "releases.auth-service.prot", "port, probe_path", "prot"),
+        ('chart = "chart"', "probe_pth = 3", "releases.auth-service.probe_pth", "url, probe_path", "probe_pth"),
         (
             "[slas.downtime]",
             "[releases.auth-service.images]\nbda = 1\n[slas.downtime]",
