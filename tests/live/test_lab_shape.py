@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import socket
 import ssl
@@ -25,6 +26,7 @@ from clients.kubernetes import ApiError, Cluster, pod_ready
 from core.places import state
 from core.processes import ProcessId, run
 from core.waiting import wait_until
+from lab import network
 from lab.cluster import find
 from lab.debian_root import PYTHON
 from lab.images import build_image
@@ -281,9 +283,16 @@ def test_nothing_of_the_lab_listens_on_the_host(test_lab: LabUnderTest, web: Web
 
 
 @contextmanager
-def _outside(subnet: str) -> Iterator[list[str]]:
-    """Make a neighbour of this host that routes the lab's subnet through it; give its command prefix."""
-    name, host, neighbour = "ecvoutside", "192.0.2.1", "192.0.2.2"
+def _outside(subnet: str) -> Iterator[tuple[list[str], str]]:
+    """Make a neighbour of this host that routes the lab's subnet through it.
+
+    Gives the prefix of a command that runs there, and the host's address as the neighbour knows it.
+    """
+    name = "ecvoutside"
+    # Ranges for documentation and measurements; a machine can have one of them in use all the same.
+    ranges = ("198.51.100.0/30", "203.0.113.0/30", "198.18.77.0/30")
+    free = next(part for part in ranges if network.taken_by(part) is None)
+    host, neighbour = map(str, ipaddress.ip_network(free).hosts())
     held = Path("/run/netns", name)
     held.touch()
     try:
@@ -295,7 +304,7 @@ def _outside(subnet: str) -> Iterator[list[str]]:
         Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
         words = [f"address add {neighbour}/30 dev eth0", "link set eth0 up", f"route add {subnet} via {host}"]
         run(["ip", "-n", name, "-batch", "-"], timeout_s=10, stdin="\n".join(words) + "\n")
-        yield ["nsenter", f"--net={held}"]
+        yield ["nsenter", f"--net={held}"], host
     finally:
         run(["ip", "link", "delete", name], timeout_s=10, check=False)
         run(["umount", "--lazy", held], timeout_s=10, check=False)
@@ -307,13 +316,16 @@ def test_a_neighbour_of_the_host_reaches_neither_the_api_nor_a_node_port(
 ) -> None:
     """Even where the host forwards a neighbour's packets into the lab, no connection comes about."""
     connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)"
-    with _outside(_status(test_lab.name)["subnet"]) as there, socket.create_server(("192.0.2.1", 0)) as open_:
+    with (
+        _outside(_status(test_lab.name)["subnet"]) as (there, host),
+        socket.create_server((host, 0)) as listener,
+    ):
 
         def reaches(address: str, port: int) -> bool:
             words = [*there, sys.executable, "-c", connect, address, str(port)]
             return run(words, timeout_s=20, check=False).returncode == 0
 
-        assert reaches("192.0.2.1", open_.getsockname()[1]), "the neighbour does not even reach the host"
+        assert reaches(host, listener.getsockname()[1]), "the neighbour does not even reach the host"
         assert not reaches(nodes["control-plane"]["address"], 6443)
         assert not reaches(nodes["node1"]["address"], web.node_port)
         assert not reaches(nodes["node2"]["address"], 10250)

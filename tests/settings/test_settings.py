@@ -109,7 +109,13 @@ def test_settings_cannot_be_changed(base: Path) -> None:
         ("[environment]", "[probes]\nraet = 1\n[environment]", "probes.raet", "rate, slow_ms", "raet"),
         ('chart = "chart"', 'chart = "chrat"', "releases.auth-service.chart", "Chart.yaml", "chrat"),
         ("values.yaml", "valeus.yaml", "releases.auth-service.values", "a file", "valeus.yaml"),
-        ('chart = "chart"', "probe_pth = 3", "releases.auth-service.probe_pth", "url, probe_path", "probe_pth"),
+        (
+            'chart = "chart"',
+            "probe_pth = 3",
+            "releases.auth-service.probe_pth",
+            "url, probe_path",
+            "probe_pth",
+        ),
         (
             "[slas.downtime]",
             "[releases.auth-service.images]\nbda = 1\n[slas.downtime]",
