@@ -89,7 +89,7 @@ class Start:
         worker = Worker(plan=self.plan, machine=machine, tools=self.tools, authority=authority)
         programs = worker.prepare(ready, self.tuning)
         node = machines.start(self.plan, machine, self.tools, programs, self._note)
-        socket = Path(f"/proc/{node.init_pid()}/root/run/containerd/containerd.sock")
+        socket = Path("/proc", str(node.init_pid()), "root", "run/containerd/containerd.sock")
         self._wait(f"{machine.name}'s container runtime to listen", socket)
         for image in self.images:
             import_image(node, self.tools, image)
