@@ -7,7 +7,6 @@ serves every resource and a fake of it fits on a page.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -280,11 +279,6 @@ class Cluster:
     def version(self) -> str:
         """Return the server's version; raises ApiError when it does not answer within 5 s."""
         return cast("str", self.request("GET", "/version", timeout_s=5)["gitVersion"])
-
-
-def secret_text(secret: Json, key: str) -> str:
-    """Return one decoded entry of a Secret."""
-    return base64.b64decode(secret["data"][key]).decode()
 
 
 def pod_ready(pod: Json) -> bool:

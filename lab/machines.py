@@ -64,11 +64,6 @@ class Running:
             *map(str, argv),
         ]
 
-    def programs(self) -> dict[str, int]:
-        """Return the programs that run, with their numbers inside the machine."""
-        path = self.machine.folder / "pids.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
 
 def start(
     plan: Plan,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,9 +70,3 @@ def install_packages(progress: Callable[[str], None]) -> None:
     still = [name for name in NEEDED if shutil.which(name) is None]
     if still:
         raise RefusedError(f"apt-get installed {', '.join(missing)}, yet not found: {', '.join(still)}")
-
-
-def version_of(program: str) -> str:
-    """Return the first line that a program prints of its version, for run.json."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    return (done.stdout or done.stderr).strip().splitlines()[0]
