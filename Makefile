@@ -9,12 +9,14 @@ RUN := $(VENV)/bin/
 UV_VERSION := 0.13.9
 UV := $(VENV)/bin/uv
 
-.PHONY: help setup environment rehearsal test test-free test-live check clean-lab
+.PHONY: help setup environment rehearsal test test-free test-live test-full bench check clean-lab
 
 help:
 	@echo "make rehearsal  from nothing to verdicts on the embedded Kubernetes"
 	@echo "make test       the harness's own tests, those that need a cluster on a lab of their own"
 	@echo "make check      lint, types, rooms, workflows"
+	@echo "make test-full  what make test leaves out: the long campaigns, which go on where they stopped, and long tests"
+	@echo "make bench      our probes, vegeta, Locust and polls against the same outages, into docs/"
 	@echo "make setup      the set-up alone"
 	@echo "make clean-lab  remove every lab and provisioned environment that a killed run left"
 
@@ -23,8 +25,9 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
+# Compiled once: tests start hundreds of processes, and Python may be told to keep no byte code of its own.
 environment: $(UV)
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --frozen --quiet --inexact --python $(RUN)python --group dev --group auth-service
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --frozen --quiet --inexact --compile-bytecode --python $(RUN)python --group dev --group vision-service-build
 
 setup: environment
 	@$(RUN)verify setup
@@ -36,10 +39,19 @@ rehearsal: setup
 test: setup test-free test-live
 
 test-free:
-	$(RUN)pytest tests --ignore=tests/live -n 2 --dist loadfile
+	$(RUN)pytest tests --ignore=tests/live --ignore=tests/campaigns -m "not long" -n 2 --dist loadfile
 
 test-live:
-	$(RUN)pytest tests/live
+	$(RUN)pytest tests/live -m "not long"
+
+# Each finished piece leaves its result in the cache, by commit, and is not measured again.
+test-full: setup
+	$(RUN)pytest tests/campaigns
+	$(RUN)pytest tests -m long --ignore=tests/campaigns
+
+bench: environment
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --frozen --quiet --inexact --compile-bytecode --python $(RUN)python --group bench
+	$(RUN)python -m benchmarks.side_by_side
 
 check: environment
 	$(RUN)ruff check .

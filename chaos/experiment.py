@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-from uuid import uuid4
 
+from chaos.disturbance import Disturbance, Emit, Exclusive, Laboratory
 from chaos.fault import Evidence, Fault
-from chaos.ledger import Entry, Ledger
+from chaos.ledger import Ledger
 from chaos.targets import Target
-from core.errors import VerifyError, WaitTimeoutError
-
-
-class Emit(Protocol):
-    """Appends an event to the timeline, stamped with the present unless a field `t` says otherwise."""
-
-    def __call__(self, kind: str, **fields: object) -> None:
-        """Append the event."""
-
-
-class Exclusive(Protocol):
-    """What holds the environment alone, such as ExclusiveLease."""
-
-    def check(self) -> None:
-        """Raise EnvironmentFailedError when it is no longer held."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,48 +31,34 @@ def conduct(
     now: Callable[[], float],
     prove_timeout_s: float,
     recovery_timeout_s: float,
+    laboratory: Laboratory | None = None,
+    duration_s: float = 0.0,
 ) -> Conducted:
-    """Select, inject, prove and wait for the recovery.
+    """Select, inject, prove, hold for `duration_s`, undo, see its end, and wait for the recovery.
 
-    Raises RefusedError (nothing touched), InconclusiveError (no targets, or not seen landing; event
-    `fault.failed`), WaitTimeoutError (landed, but the workload did not come back; event
-    `fault.unrecovered`), EnvironmentFailedError (lease lost, API gone). The ledger's entry stays open
-    unless the recovery was seen.
+    Raises RefusedError (nothing touched), InconclusiveError (no targets, not seen landing or ending, or
+    stopped; event `fault.failed`), WaitTimeoutError (landed, but the workload did not come back; event
+    `fault.unrecovered`), EnvironmentFailedError (lease lost, API gone, not undone). Whatever is raised, what
+    was begun is undone first. An entry of a ledger stays open unless the end of the fault was seen.
     """
-    fault_id = f"{fault.name}-{uuid4().hex[:8]}"
-    try:
-        targets = fault.select()
-        emit("fault.selected", fault=fault.name, fault_id=fault_id, targets=[t.as_event() for t in targets])
-        lease.check()
-        named = [t.as_event() for t in targets]
-        entry = ledger.open(
-            Entry(kind="fault", details={"fault": fault.name, "fault_id": fault_id, "targets": named})
-        )
-        injected_s = now()
-        fault.inject()
-        emit("fault.injected", t=injected_s, fault=fault.name, fault_id=fault_id, returned_s=now())
-        proof = fault.prove(prove_timeout_s)
-    except VerifyError as error:
-        emit("fault.failed", fault=fault.name, fault_id=fault_id, reason=str(error))
-        raise
-    emit("fault.proved", fault=fault.name, fault_id=fault_id, evidence=proof)
-    # A kill is over once done: Kubernetes heals it, there is no act of ours.
-    emit("fault.healed", fault=fault.name, fault_id=fault_id, by="kubernetes")
-    try:
-        recovery = fault.recovered(recovery_timeout_s)
-    except WaitTimeoutError as error:
-        emit(
-            "fault.unrecovered",
-            fault=fault.name,
-            fault_id=fault_id,
-            waited_s=now() - injected_s,
-            reason=str(error),
-        )
-        raise
-    moment = recovery["recovered_s"]
-    emit("fault.gone", t=moment, fault=fault.name, fault_id=fault_id, evidence=recovery)
-    emit("fault.recovered", t=moment, fault=fault.name, fault_id=fault_id, evidence=recovery)
-    ledger.close(entry)
+    one = Disturbance(
+        fault=fault,
+        lease=lease,
+        ledger=ledger,
+        emit=emit,
+        now=now,
+        laboratory=laboratory,
+        prove_timeout_s=prove_timeout_s,
+    )
+    one.prepare()
+    proof = one.begin()
+    one.hold(duration_s)
+    one.end()
+    recovery = one.recover(recovery_timeout_s)
     return Conducted(
-        fault_id=fault_id, targets=targets, injected_s=injected_s, proof=proof, recovery=recovery
+        fault_id=one.fault_id,
+        targets=one.targets,
+        injected_s=one.injected_s,
+        proof=proof,
+        recovery=recovery,
     )

@@ -1,4 +1,4 @@
-"""The fault protocol: select → inject → prove it landed → (undone) → prove the workload is back."""
+"""The fault protocol: select → inject → prove it landed → hold → undo → prove its end → see it serve."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from chaos.agents import Agents
 from chaos.guard import Guard
-from chaos.node_access import NodeAccess
+from chaos.powers import Powers
 from chaos.targets import Target
+from chaos.undo import Undo
 from clients.kubernetes import Cluster
 
 Evidence = Mapping[str, object]
@@ -18,8 +20,9 @@ Evidence = Mapping[str, object]
 class Place:
     """Where faults act: a namespace of a cluster, under a guard, with a seed and the run's clock.
 
-    `node_access` is None where the provider cannot act on nodes. `poll_s` is how often a wait looks, and
-    so the resolution of what is timed; `settle_s` is how long a recovered state must hold to be believed.
+    `agents` are None until they are installed, `powers` where the provider has none. `poll_s` is how often
+    a wait looks, and so the resolution of what is timed; `settle_s` is how long a recovered state must hold
+    to be believed.
     """
 
     cluster: Cluster
@@ -27,7 +30,8 @@ class Place:
     guard: Guard
     seed: int
     now: Callable[[], float]
-    node_access: NodeAccess | None = None
+    agents: Agents | None = None
+    powers: Powers | None = None
     poll_s: float = field(default=0.1)
     settle_s: float = field(default=1.0)
 
@@ -53,4 +57,20 @@ class Fault(Protocol):
         """Wait until every replica serves again and return since when (`recovered_s`, run's clock).
 
         Raises WaitTimeoutError: the workload did not come back in time.
+        """
+
+
+class UndoneFault(Fault, Protocol):
+    """A fault that lasts until it is undone. Kubernetes undoes the others (a kill, a deletion) by itself."""
+
+    def undo(self) -> Sequence[Undo]:
+        """Return what undoes it, as data: after `select` and before `inject`, and the same each time.
+
+        It is written to the ledgers before the act, and carried out by the healer, in reverse order.
+        """
+
+    def prove_gone(self, timeout_s: float) -> Evidence:
+        """Return evidence, from the source that showed the effect, that it has ended.
+
+        InconclusiveError if it does not show: something was left behind.
         """

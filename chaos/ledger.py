@@ -6,13 +6,12 @@ append to one ledger; entries that were opened and never closed are what a kille
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from core.files import append_line, read_lines
+from core.files import append_line, read_lines, sync_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Ledger:
         record = {"op": "open", "id": number, "t": self._now(), "kind": entry.kind, **entry.details}
         append_line(self._path, record, durable=True)
         if fresh:
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         return number
 
     def close(self, number: str) -> None:
@@ -53,12 +52,3 @@ class Ledger:
             elif line.get("op") == "close":
                 opened.pop(line["id"], None)
         return list(reversed(opened.values()))
-
-
-def _sync_folder(folder: Path) -> None:
-    # A new file's name is only durable once its folder is.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import asdict, dataclass
 
 from chaos.replicas import Replica, Replicas
-from core.errors import InconclusiveError
+from core.errors import InconclusiveError, RefusedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,26 @@ class Target:
     container_id: str = ""
     restarts: int = 0
 
+    @property
+    def name(self) -> str:
+        """Return how it is called: the pod (or component), or the node where a whole one is hit."""
+        return self.pod or self.node
+
     def as_event(self) -> dict[str, object]:
         """Return the fields of a target in the `fault.selected` event."""
         return asdict(self)
+
+
+def how_many(count: int, share: float | None, live: int) -> int:
+    """Return how many of the live replicas a count or a share (0 to 1) means.
+
+    A share is rounded down, to at least one. RefusedError for what is no share.
+    """
+    if share is None:
+        return count
+    if not 0 < share <= 1:
+        raise RefusedError(f"share: expected 0 < share <= 1, got {share}")
+    return max(1, math.floor(live * share))
 
 
 def choose(replicas: Replicas, *, namespace: str, selector: str, count: int, seed: int) -> list[Replica]:

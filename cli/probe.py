@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -17,8 +19,9 @@ import numpy as np
 
 from cli.strip import draw
 from core.clock import RunClock
-from core.errors import MisuseError, VerifyError
+from core.errors import MisuseError, VerifyError, WaitTimeoutError
 from core.files import write_atomic
+from probes.blind import BLIND_AFTER_S
 from probes.endpoint import Endpoint
 from probes.recorder import ProbeTarget, Recorder
 from probes.series import NEW, REUSED
@@ -27,6 +30,10 @@ from slas.samples import OK, RUNNER, SampleColumns
 from slas.timeline import Timeline
 
 MIN_COVERAGE = 0.99
+# Any machine holds this many probes a second; past it, look before waiting for a calibration.
+_EASY_RATE = 1000.0
+_LOOK_AFTER_S, _SILENT_S = 2.0, 1.0
+_SILENCE = frozenset({"stall", "timeout"})
 _CONNECTIONS = {"new": (NEW,), "reused": (REUSED,), "both": (NEW, REUSED)}
 
 
@@ -60,8 +67,12 @@ def run(args: argparse.Namespace) -> int:
     """Probe, report, and return the exit status. Raises MisuseError before anything is sent."""
     if not 0 < args.duration <= 7 * 86400:
         raise MisuseError(f"--duration: expected more than 0 s and at most a week, got {args.duration:g}")
-    if args.json and not args.json.parent.is_dir():
+    if args.json and (not args.json.parent.is_dir() or args.json.is_dir()):
         raise MisuseError(f"--json: expected a file in a folder that exists, got {args.json}")
+    if args.json and not os.access(args.json.parent, os.W_OK):
+        raise MisuseError(f"--json: expected a folder that may be written to, got {args.json.parent}")
+    if not all(100 <= status <= 599 for status in args.expect):
+        raise MisuseError(f"--expect: expected a status from 100 to 599, got {args.expect}")
     if len(set(args.url)) < len(args.url):
         raise MisuseError("URL: expected each address once")
     targets = [
@@ -123,7 +134,11 @@ def _record(recorder: Recorder, clock: RunClock, args: argparse.Namespace) -> fl
         try:
             recorder.ready(args.timeout_s + 30 + 5 / args.rate, samples=1)
             start_s = recorder.started_s()
-            recorder.calibrate()
+            if args.rate * len(recorder.series) > _EASY_RATE and _drowns(recorder, start_s, clock):
+                print("ended early: this machine cannot hold the rate", file=sys.stderr)
+                return clock.now()
+            with contextlib.suppress(WaitTimeoutError):  # then the resolution is unproved, which is said
+                recorder.calibrate()
             while (left_s := start_s + args.duration - clock.now()) > 0:
                 recorder.check()
                 _progress(args.duration - left_s, args.duration)
@@ -133,6 +148,12 @@ def _record(recorder: Recorder, clock: RunClock, args: argparse.Namespace) -> fl
             end_s = clock.now()
             print("\nended by Ctrl-C: the result so far", file=sys.stderr)
     return end_s
+
+
+def _drowns(recorder: Recorder, start_s: float, clock: RunClock) -> bool:
+    """Look, once a rate far too high would show, whether the sampler still gets to say how far it is."""
+    time.sleep(max(0.0, start_s + _LOOK_AFTER_S - clock.now()))
+    return recorder.status_age_s() > _SILENT_S
 
 
 def _progress(done_s: float, all_s: float) -> None:
@@ -150,8 +171,10 @@ class _Result:
     failed: int
     stalled: int
     runner_failures: int
+    runner_error: str
     answered: int
     coverage: float
+    late_p99_s: float
     resolution_s: float | None
     latency_ms: Mapping[str, float]
     downtime: Downtime
@@ -160,20 +183,38 @@ class _Result:
     def exit_code(self) -> int:
         if not self.answered:
             return 3
-        if self.downtime.outages:
+        if self.downtime.outages and not (self.overload and self.only_silence):
             return 1
         return 3 if self.doubts else 0
 
     @property
-    def doubts(self) -> list[str]:
-        """Why the absence of failures would prove less than it seems."""
-        doubts = []
-        if not self.answered:
-            doubts.append("not one good answer: nothing to measure downtime from")
+    def only_silence(self) -> bool:
+        """Tell whether nothing but missing and late answers speaks for an outage."""
+        return all(one.kind in _SILENCE for one in self.downtime.intervals)
+
+    @property
+    def overload(self) -> list[str]:
+        """Why this machine could not probe as it was told to: what it waited for may be itself."""
+        signs = []
         if self.coverage < MIN_COVERAGE:
-            doubts.append(
+            signs.append(
                 f"only {self.coverage:.1%} of the ticks were probed: this machine cannot hold the rate"
             )
+        if self.runner_failures > (1 - MIN_COVERAGE) * self.sent:
+            signs.append(f"{self.runner_failures} probes failed on this machine: {self.runner_error}")
+        if self.late_p99_s > BLIND_AFTER_S:
+            signs.append(
+                f"1 % of the probes left {self.late_p99_s * 1000:.0f} ms late or more: "
+                "this machine cannot hold the rate"
+            )
+        return signs
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the absence of failures would prove less than it seems."""
+        doubts = self.overload
+        if not self.answered:
+            doubts.append("not one good answer: nothing to measure downtime from")
         if self.resolution_s is None:
             doubts.append("the calibration outage was not found: the resolution is unproved")
         if self.downtime.blind_s > 0:
@@ -191,6 +232,7 @@ class _Result:
             "stalled": self.stalled,
             "runner_failures": self.runner_failures,
             "coverage": self.coverage,
+            "lateness_p99_ms": self.late_p99_s * 1000,
             "resolution_s": self.resolution_s,
             "latency_ms": dict(self.latency_ms),
             "blind_s": self.downtime.blind_s,
@@ -216,8 +258,8 @@ class _Result:
             f"{self.url}  {self.connection} connections",
             f"  {draw(self.downtime.intervals, self.start_s, self.end_s)}",
             f"  {self.sent} sent, {self.failed} failed, {self.stalled} stalled; "
-            + ", ".join(f"{name} {value:.1f} ms" for name, value in self.latency_ms.items())
-            + f"; smallest outage seen for certain: {resolution}",
+            + "".join(f"{name} {value:.1f} ms, " for name, value in self.latency_ms.items())
+            + f"smallest outage seen for certain: {resolution}",
             f"  down for {total.lower:.3f} to {total.upper:.3f} s in {self.downtime.outages} outage(s)",
         ]
         for one in self.downtime.intervals:
@@ -251,6 +293,7 @@ def _judged(timeline: Timeline, url: str, series: str, args: argparse.Namespace,
     waits_ms = (ticks.finished_s - ticks.sent_s) * 1000
     answered = waits_ms[ticks.outcome == OK]
     ended = list(timeline.of_kind("probe.ended", series=series))
+    on_runner = np.flatnonzero(ticks.outcome == RUNNER)
     return _Result(
         url=url,
         connection=series.rpartition("/")[2],
@@ -259,9 +302,11 @@ def _judged(timeline: Timeline, url: str, series: str, args: argparse.Namespace,
         sent=len(ticks),
         failed=int(np.count_nonzero((ticks.outcome != OK) & (ticks.outcome != RUNNER))),
         stalled=int(np.count_nonzero(answered > args.slow_ms)),
-        runner_failures=int(np.count_nonzero(ticks.outcome == RUNNER)),
+        runner_failures=len(on_runner),
+        runner_error=ticks.texts[int(ticks.error[on_runner[0]])] if len(on_runner) else "",
         answered=len(answered),
         coverage=float(ended[-1]["coverage"]) if ended else 0.0,
+        late_p99_s=float(np.percentile(ticks.sent_s - ticks.scheduled_s, 99)) if len(ticks) else 0.0,
         resolution_s=resolution_s,
         latency_ms={f"p{q}": float(np.percentile(answered, q)) for q in (50, 95, 99)}
         if len(answered)
@@ -273,6 +318,6 @@ def _judged(timeline: Timeline, url: str, series: str, args: argparse.Namespace,
             slow_s={series: args.slow_ms / 1000},
             rate={series: args.rate},
             resolution_s=resolution_s or 0.0,
-            blind=timeline.blind_spans(),
+            blind=timeline.blind_by_series([series]),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab import aws_double, images, preflight, toolchain
+from lab import aws_double, images, preflight, programs, stores, toolchain
 from reports.progress import Progress
 
 
@@ -24,9 +24,15 @@ def run(_: argparse.Namespace) -> int:
         preflight.install_packages(progress)
         preflight.check()
         toolchain.ensure(progress)
+        for name in programs.PROGRAMS:
+            programs.ensure(name, progress)
         progress("the AWS double: its own Python environment")
         aws_double.interpreter()
-        for version in VERSIONS.values():
-            images.build_image("auth-service", version, progress=progress)
+        for name in (stores.FERRETDB, stores.VALKEY):
+            stores.build(name, progress)
+        for service in images.services():
+            images.build_image(service, VERSIONS["current"], progress=progress)
+        images.build_agent_image(progress)
+        images.build_chaos_image(progress)
         progress("setup: done")
     return 0

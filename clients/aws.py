@@ -1,142 +1,148 @@
-"""AWS seen without Terraform: what exists of a run, by its tag or its name."""
+"""The seam to AWS: one account and region, or their double, through boto3 and not through Terraform."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import botocore.exceptions
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 
-from core.errors import EnvironmentFailedError
+from core.errors import EnvironmentFailedError, RefusedError
 
 RUN_TAG = "ecochain.dev/run"
+# The descriptions of the services take seconds to read: once a process is enough.
+_DESCRIPTIONS = botocore.loaders.create_loader()
+# What AWS answers to credentials that were good once.
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 
-# What boto3 calls, the list in its answer, and the identifier of one entry.
-_EC2_KINDS = {
-    "vpc": ("describe_vpcs", "Vpcs", "VpcId"),
-    "subnet": ("describe_subnets", "Subnets", "SubnetId"),
-    "internet-gateway": ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
-    "route-table": ("describe_route_tables", "RouteTables", "RouteTableId"),
-    "security-group": ("describe_security_groups", "SecurityGroups", "GroupId"),
-    "network-interface": ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What opens an account. Never written anywhere; its text hides it."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+    @classmethod
+    def find(cls) -> Credentials:
+        """Take those that boto3 finds (environment, profile, single sign-on, role of the machine).
+
+        Raises RefusedError if there are none or they cannot be loaded.
+        """
+        try:
+            found = boto3.Session().get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+        except botocore.exceptions.BotoCoreError as error:
+            raise RefusedError(f"AWS credentials: they cannot be loaded: {error}") from error
+        if frozen is None or not frozen.access_key or not frozen.secret_key:
+            raise RefusedError(
+                "AWS credentials: expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role; "
+                "found none"
+            )
+        return cls(access_key=frozen.access_key, secret_key=frozen.secret_key, session_token=frozen.token)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return them as variables for a subprocess alone."""
+        given = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        return {**given, **({"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {})}
 
 
 class Aws:
-    """One account and region, or their double, read through boto3 and not through Terraform."""
+    """One account and region, or their double. Clients are made once a service."""
 
-    def __init__(self, *, endpoint_url: str, region: str, access_key: str, secret_key: str) -> None:
-        self._session = boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region
+    def __init__(self, *, credentials: Credentials, region: str, endpoint_url: str | None = None) -> None:
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _DESCRIPTIONS)
+        # Only three services have stubs here, so every client is untyped alike.
+        self._session: Any = boto3.Session(
+            botocore_session=core,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.session_token,
+            region_name=region,
         )
-        self._endpoint_url = endpoint_url
+        self.region = region
+        self.endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+        doubled: dict[str, Any] = {"s3": {"addressing_style": "path"}, "proxies": {}}
         self._config = Config(
             connect_timeout=2,
             read_timeout=10,
-            retries={"total_max_attempts": 2},
-            s3={"addressing_style": "path"},
-            proxies={},
+            retries={"total_max_attempts": 5, "mode": "standard"},
+            **(doubled if endpoint_url else {}),
         )
 
-    def remains(self, *, run_id: str, prefix: str) -> list[str]:
-        """Return what carries the run's tag or has a name that starts with `prefix`, each as "kind name".
+    @property
+    def place(self) -> str:
+        """Return where it is, for messages."""
+        return self.endpoint_url or f"AWS {self.region}"
 
-        Looked at: the VPC and its parts, EKS clusters and node groups, S3 buckets, IAM roles and policies.
-        Raises EnvironmentFailedError if a listing fails: what cannot be listed is not known to be gone.
-        """
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of a service."""
+        if service not in self._clients:
+            self._clients[service] = self.fresh_client(service)
+        return self._clients[service]
+
+    def fresh_client(self, service: str) -> Any:
+        """Return a client of its own, for who registers handlers on it."""
+        return self._session.client(service, endpoint_url=self.endpoint_url, config=self._config)
+
+    def account(self) -> str:
+        """Return the account's number. Raises RefusedError if the credentials do not open any."""
         try:
-            return [
-                *self._network(run_id, prefix),
-                *self._clusters(run_id, prefix),
-                *self._buckets(run_id, prefix),
-                *self._identities(run_id, prefix),
-            ]
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            raise EnvironmentFailedError(f"listing {self._endpoint_url} failed: {error}") from error
+            return str(self.client("sts").get_caller_identity()["Account"])
+        except botocore.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            why = "have expired: renew them" if code in _EXPIRED else f"were refused: {error}"
+            raise RefusedError(f"AWS credentials for {self.place} {why}") from error
+        except botocore.exceptions.BotoCoreError as error:
+            raise RefusedError(
+                f"{self.place}: whose credentials these are cannot be asked: {error}"
+            ) from error
+
+    @staticmethod
+    def pages(client: Any, call: str, path: str, **arguments: Any) -> Iterator[Any]:
+        """Yield every entry of a listing, page by page; `path` leads to the list, through lists too."""
+        pages = (
+            client.get_paginator(call).paginate(**arguments)
+            if client.can_paginate(call)
+            else [getattr(client, call)(**arguments)]
+        )
+        for page in pages:
+            yield from _at(page, path.split("."))
 
     def delete_clusters(self, *, prefix: str) -> list[str]:
         """Delete the EKS clusters whose names start with `prefix`, with their node groups; return the names.
 
         Only for a double, where a deletion is done at once. Raises EnvironmentFailedError.
         """
-        eks = self._client("eks")
+        eks = self.client("eks")
         try:
-            names = [name for name in _pages(eks, "list_clusters", "clusters") if name.startswith(prefix)]
+            names = [name for name in self.pages(eks, "list_clusters", "clusters") if name.startswith(prefix)]
             for name in names:
-                for group in _pages(eks, "list_nodegroups", "nodegroups", clusterName=name):
+                for group in self.pages(eks, "list_nodegroups", "nodegroups", clusterName=name):
                     eks.delete_nodegroup(clusterName=name, nodegroupName=group)
                 eks.delete_cluster(name=name)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise EnvironmentFailedError(f"deleting EKS clusters {prefix}*: {error}") from error
         return names
 
-    def _client(self, service: str) -> Any:
-        # Only three services have stubs here, so every client is untyped alike.
-        session: Any = self._session
-        return session.client(service, endpoint_url=self._endpoint_url, config=self._config)
 
-    def _network(self, run_id: str, prefix: str) -> list[str]:
-        ec2 = self._client("ec2")
-        found = []
-        for kind, (call, key, identifier) in _EC2_KINDS.items():
-            for entry in _pages(ec2, call, key):
-                tags = _tags(entry.get("Tags") or entry.get("TagSet") or ())
-                if tags.get(RUN_TAG) == run_id or tags.get("Name", "").startswith(prefix):
-                    found.append(f"{kind} {entry[identifier]}")
-        return found
-
-    def _clusters(self, run_id: str, prefix: str) -> list[str]:
-        eks = self._client("eks")
-        found = []
-        for name in _pages(eks, "list_clusters", "clusters"):
-            tags = eks.describe_cluster(name=name)["cluster"].get("tags") or {}
-            if name.startswith(prefix) or tags.get(RUN_TAG) == run_id:
-                found.append(f"eks-cluster {name}")
-                groups = _pages(eks, "list_nodegroups", "nodegroups", clusterName=name)
-                found.extend(f"eks-node-group {name}/{group}" for group in groups)
-        return found
-
-    def _buckets(self, run_id: str, prefix: str) -> list[str]:
-        s3 = self._client("s3")
-        found = []
-        for bucket in s3.list_buckets()["Buckets"]:
-            name = bucket["Name"]
-            if name.startswith(prefix) or self._bucket_tags(s3, name).get(RUN_TAG) == run_id:
-                found.append(f"s3-bucket {name}")
-        return found
-
-    def _bucket_tags(self, s3: Any, name: str) -> dict[str, str]:
-        try:
-            return _tags(s3.get_bucket_tagging(Bucket=name)["TagSet"])
-        except botocore.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchTagSet", "NoSuchBucket"}:
-                return {}
-            raise
-
-    def _identities(self, run_id: str, prefix: str) -> list[str]:
-        iam = self._client("iam")
-        found = []
-        for role in _pages(iam, "list_roles", "Roles"):
-            name = role["RoleName"]
-            if name.startswith(prefix) or self._has_run_tag(iam.list_role_tags(RoleName=name), run_id):
-                found.append(f"iam-role {name}")
-        for policy in _pages(iam, "list_policies", "Policies", Scope="Local"):
-            name = policy["PolicyName"]
-            tags = iam.list_policy_tags(PolicyArn=policy["Arn"])
-            if name.startswith(prefix) or self._has_run_tag(tags, run_id):
-                found.append(f"iam-policy {name}")
-        return found
-
-    @staticmethod
-    def _has_run_tag(answer: Mapping[str, Any], run_id: str) -> bool:
-        return _tags(answer["Tags"]).get(RUN_TAG) == run_id
-
-
-def _tags(entries: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {entry["Key"]: entry["Value"] for entry in entries}
-
-
-def _pages(client: Any, call: str, key: str, **arguments: str) -> list[Any]:
-    return [entry for page in client.get_paginator(call).paginate(**arguments) for entry in page[key]]
+def _at(found: Any, path: list[str]) -> list[Any]:
+    if not path:
+        return found if isinstance(found, list) else [found]
+    if isinstance(found, list):
+        return [entry for one in found for entry in _at(one, path)]
+    if not isinstance(found, Mapping) or found.get(path[0]) is None:
+        return []
+    return _at(found[path[0]], path[1:])

@@ -127,14 +127,18 @@ class Helm:
         values: Mapping[str, Any] | None = None,
         rollback_on_failure: bool = True,
         wait: bool = True,
+        keep_values: bool = False,
     ) -> None:
         """Install the release, or upgrade it to exactly these values (nothing of the last ones is kept).
+
+        With `keep_values`, those of the last release stay where these say nothing.
 
         With `wait`, return once every workload is fully rolled out. With `rollback_on_failure`, a failed
         upgrade is undone first, and a failed first install removed. Then, and on time-out, raises
         CommandError; the release's state is for `history` to tell.
         """
-        arguments = ["upgrade", release, str(chart), "--install", "--reset-values", "--namespace", namespace]
+        kept = "--reuse-values" if keep_values else "--reset-values"
+        arguments = ["upgrade", release, str(chart), "--install", kept, "--namespace", namespace]
         arguments += [
             "--create-namespace",
             "--timeout",
@@ -283,7 +287,7 @@ def _files(values_files: Sequence[Path]) -> list[str]:
 
 
 def _reason(output: str) -> str:
-    """Return Helm's own reason as one line, without its hints about flags."""
+    """Return Helm's own reason as one line, without its log and its hints about flags."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith("Use --debug")]
+    useful = [line for line in lines if not line.startswith(("Use --debug", "level="))]
     return " ".join(useful).removeprefix("Error: ")

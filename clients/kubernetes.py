@@ -8,6 +8,7 @@ serves every resource and a fake of it fits on a page.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.stream import stream
+from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL
 
+from clients.kubeconfig import new_client
 from core.errors import EnvironmentFailedError, SettingsError
 
 Json = dict[str, Any]
@@ -37,17 +41,27 @@ RESOURCES: Mapping[str, tuple[str, bool]] = {
     "serviceaccounts": ("/api/v1", True),
     "deployments": ("/apis/apps/v1", True),
     "daemonsets": ("/apis/apps/v1", True),
+    "statefulsets": ("/apis/apps/v1", True),
     "replicasets": ("/apis/apps/v1", True),
     "jobs": ("/apis/batch/v1", True),
+    "horizontalpodautoscalers": ("/apis/autoscaling/v2", True),
     "endpointslices": ("/apis/discovery.k8s.io/v1", True),
     "leases": ("/apis/coordination.k8s.io/v1", True),
     "networkpolicies": ("/apis/networking.k8s.io/v1", True),
     "poddisruptionbudgets": ("/apis/policy/v1", True),
+    "persistentvolumeclaims": ("/api/v1", True),
+    "storageclasses": ("/apis/storage.k8s.io/v1", False),
     "clusterroles": ("/apis/rbac.authorization.k8s.io/v1", False),
     "clusterrolebindings": ("/apis/rbac.authorization.k8s.io/v1", False),
     "roles": ("/apis/rbac.authorization.k8s.io/v1", True),
     "rolebindings": ("/apis/rbac.authorization.k8s.io/v1", True),
 }
+
+
+def group_of(resource: str) -> str:
+    """Return the API group of a resource, empty for the core group."""
+    prefix = RESOURCES[resource][0]
+    return prefix.split("/")[2] if prefix.startswith("/apis/") else ""
 
 
 class ApiError(EnvironmentFailedError):
@@ -66,6 +80,15 @@ class WatchEvent:
     object: Json
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What a command in a container left: whether it succeeded, its output, and why it failed."""
+
+    ok: bool
+    stdout: str
+    error: str
+
+
 class Cluster:
     """A cluster reached by a kubeconfig file and, optionally, a context of it."""
 
@@ -74,7 +97,9 @@ class Cluster:
         if not kubeconfig.is_file():
             raise SettingsError(kubeconfig, "kubeconfig", "a readable kubeconfig file", "no such file")
         try:
-            self._api = config.new_client_from_config(str(kubeconfig), context=context)
+            self._api = new_client(kubeconfig, context)
+        except (OSError, ValueError) as error:
+            raise SettingsError(kubeconfig, "kubeconfig", "a kubeconfig file", str(error)) from error
         except ConfigException as error:
             raise SettingsError(
                 kubeconfig, "context", "a context of this kubeconfig", context or str(error)
@@ -118,6 +143,73 @@ class Cluster:
         if answer.status >= 400:
             raise ApiError(what, answer.status, _status_message(answer.data))
         return cast("Json", json.loads(answer.data)) if answer.data else {}
+
+    def proxy(
+        self,
+        pod: str,
+        namespace: str,
+        port: int,
+        path: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
+    ) -> bytes:
+        """Send one request to a pod's port through the API server and return the answer's body.
+
+        Needs `get` and, for other methods, `create` on `pods/proxy`. ApiError on any refusal or silence.
+        """
+        where = f"{self.path('pods', namespace, pod)}:{port}/proxy/{path}"
+        return self._raw(method, where, body=body, headers=headers or {}, timeout_s=timeout_s)
+
+    def ask_node(self, node: str, path: str, *, timeout_s: float = 10.0) -> bytes:
+        """Return a node's kubelet's answer to a GET, through the API server; needs `get` on nodes/proxy.
+
+        ApiError: 0 without an answer in time, 502 to 504 where the API server does not reach the kubelet.
+        """
+        return self._raw("GET", f"{self.path('nodes', None, node)}/proxy/{path}", timeout_s=timeout_s)
+
+    def _raw(
+        self,
+        method: str,
+        where: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> bytes:
+        what = f"{method} {where}"
+        try:
+            answer = self._api.rest_client.pool_manager.request(
+                method,
+                self.server + where,
+                body=body,
+                headers={**self._headers(), **(headers or {})},
+                timeout=urllib3.Timeout(connect=min(5.0, timeout_s), read=timeout_s),
+                retries=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiError(what, 0, f"{self.server}: {error}") from error
+        if answer.status >= 400:
+            raise ApiError(what, answer.status, answer.data[:300].decode(errors="replace"))
+        return answer.data
+
+    def evict(self, pod: str, namespace: str, *, uid: str) -> None:
+        """Have a pod evicted, with respect for disruption budgets; needs `create` on pods/eviction.
+
+        ApiError: 429 where a budget forbids it now, 404 where it has gone, 409 where it is another pod.
+        """
+        self.request(
+            "POST",
+            f"{self.path('pods', namespace, pod)}/eviction",
+            body={
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": pod, "namespace": namespace},
+                "deleteOptions": {"preconditions": {"uid": uid}},
+            },
+        )
 
     def _headers(self, content_type: str = "application/json") -> dict[str, str]:
         # auth_settings() refreshes a token that an exec plugin issued and that has run out.
@@ -252,7 +344,7 @@ class Cluster:
         """Run a command in a container and return what it prints."""
         options: Json = {"container": container} if container else {}
         # The stream helper swaps the client's request method for a websocket: a client of its own.
-        own = config.new_client_from_config(str(self.kubeconfig), context=self.context)
+        own = new_client(self.kubeconfig, self.context)
         return cast(
             "str",
             stream(
@@ -266,6 +358,38 @@ class Cluster:
                 **options,
             ),
         )
+
+    def run(
+        self, pod: str, namespace: str, command: Sequence[str], *, container: str, timeout_s: float = 30.0
+    ) -> Ran:
+        """Run a command in a container to its end. ApiError where that is refused, or takes too long."""
+        what = f"EXEC {namespace}/{pod} {command[0]}"
+        own = new_client(self.kubeconfig, self.context)
+        try:
+            socket = stream(
+                client.CoreV1Api(own).connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                command=[*command],
+                container=container,
+                stderr=True,
+                stdout=True,
+                _preload_content=False,
+            )
+        except ApiException as error:
+            refused = re.search(r"Handshake status (\d{3})", str(error.reason))
+            raise ApiError(what, int(refused[1]) if refused else 0, str(error.reason)[:300]) from error
+        try:
+            socket.run_forever(timeout=timeout_s)
+            status = json.loads(socket.read_channel(ERROR_CHANNEL) or "{}")
+            told = [str(socket.read_channel(channel)) for channel in (STDOUT_CHANNEL, STDERR_CHANNEL)]
+        finally:
+            socket.close()
+        if not status:
+            raise ApiError(what, 0, f"it did not end within {timeout_s:g} s")
+        ok = status.get("status") == "Success"
+        why = "" if ok else f"{status.get('message', '')}: {told[1].strip()[-300:]}"
+        return Ran(ok=ok, stdout=told[0], error=why)
 
     def logs(self, pod: str, namespace: str, *, tail: int = 100, previous: bool = False) -> str:
         """Return the last lines of a pod's log."""

@@ -6,16 +6,16 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
-import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clients import terraform_provider
+from clients.terraform_process import Progress, Told, diagnostics, events, stop, unfinished, wait
 from core.errors import CommandError, RefusedError
 from core.files import write_atomic
 from core.processes import run
@@ -26,6 +26,8 @@ PROGRAM_VARIABLE = "ECOCHAIN_VERIFY_TERRAFORM"
 MARK = "TF_DATA_DIR"
 
 VARIABLES_FILE = "terraform.tfvars.json"
+# The one that the environments need.
+PROVIDER = "hashicorp/aws"
 
 # Longest path that leaves room for a provider's socket in it (sun_path holds 108 bytes).
 _SOCKET_FOLDER_MAX = 80
@@ -83,7 +85,8 @@ class Terraform:
 
     `folder` holds everything: the copy of the configuration (work/), the state (terraform.tfstate), the
     logs of the steps and the CLI configuration. `credentials` are environment variables that only the
-    subprocess gets; of the AWS_* and TF_* variables around, none reaches it.
+    subprocess gets; of the AWS_* and TF_* variables around, none reaches it. `provider` is the program of
+    the root's only provider, whose checksum was compared, for `serving`; without it Terraform starts its own.
     """
 
     def __init__(
@@ -94,13 +97,16 @@ class Terraform:
         environment: str,
         cli_config: Path | None,
         credentials: Mapping[str, str],
+        provider: Path | None = None,
     ) -> None:
         self.folder = folder
         self._program = program
         self._root = folder / "work" / "environments" / environment
         self._environment = environment
-        self._cli_config = cli_config
+        self.cli_config = cli_config
+        self.provider = provider
         self._credentials = dict(credentials)
+        self._served: dict[str, str] = {}
         self._cancelled = threading.Event()
 
     @property
@@ -127,34 +133,99 @@ class Terraform:
             (self._root / ".terraform.lock.hcl").unlink(missing_ok=True)
         write_atomic(self._root / VARIABLES_FILE, json.dumps(dict(variables), indent=1), mode=0o600)
 
-    def init(self, *, timeout_s: float) -> None:
-        """Install the provider and set the state's place. Raises CommandError."""
-        self._run("init", ["init", f"-backend-config=path={self.state_file}"], timeout_s)
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Have the steps within share one process of the provider, if its program is known.
 
-    def apply(self, *, timeout_s: float) -> list[Change]:
-        """Create or change what the configuration says; return what was done.
-
-        Raises CommandError; after a failure, a time-out or `cancel` the state holds what was created until
-        then.
+        They must begin with `init`, or follow one that was served as well: it installed no provider.
+        Raises CommandError if the provider does not start.
         """
-        return self._change("apply", timeout_s)
+        if self.provider is None:
+            yield
+            return
+        name = f"{self._program.registry}/{PROVIDER}"
+        # Without Terraform's mark: who ends a Terraform must not end its provider while it creates something.
+        environ = {key: value for key, value in self._environ().items() if key != MARK}
+        with terraform_provider.serving(self.provider, self.folder, name=name, environ=environ) as served:
+            self._served = served
+            try:
+                yield
+            finally:
+                self._served = {}
+
+    def init(self, *, timeout_s: float, backend: Mapping[str, str] | None = None) -> None:
+        """Install the provider and set the state's place, by default `state_file`. Raises CommandError."""
+        given = {"path": str(self.state_file)} if backend is None else backend
+        self._run("init", ["init", *(f"-backend-config={key}={given[key]}" for key in given)], timeout_s)
+
+    def plan(self, targets: Sequence[str] = (), *, timeout_s: float) -> Path:
+        """Decide what `apply` will do, to `targets` or all; return the file that says it in words.
+
+        `targets` are addresses. Nothing is changed. Raises CommandError.
+        """
+        chosen = [f"-target={address}" for address in targets]
+        try:
+            text = self._run("plan", ["plan", f"-out={self._planned}", *chosen], timeout_s)
+        except CommandError as error:
+            raise self._in_words(error, "plan") from error
+        file = self.folder / "plan.txt"
+        write_atomic(file, text, mode=0o600)
+        return file
+
+    def apply(self, *, timeout_s: float, progress: Progress | None = None) -> list[Change]:
+        """Do what was planned, else what the configuration says; return what was done.
+
+        `progress` gets a line every few seconds. Raises CommandError; after a failure, a time-out or
+        `cancel` the state holds what was created until then.
+        """
+        planned = [str(self._planned)] if self._planned.exists() else []
+        try:
+            return self._change("apply", timeout_s, planned, progress)
+        finally:
+            self._planned.unlink(missing_ok=True)  # it holds every variable, and is stale from now on
+
+    def drift(self, *, timeout_s: float) -> list[str]:
+        """Return what an apply would change now, as "address: action"; nothing is changed or locked.
+
+        That includes what was changed behind Terraform's back. Raises CommandError.
+        """
+        argv = ["plan", "-detailed-exitcode", "-json", "-lock=false"]
+        try:
+            log = self._run("drift", argv, timeout_s, accept=(0, 2))
+        except CommandError as error:
+            raise self._explained(error, "plan") from error
+        found = {}
+        for event in events(log):
+            if event.get("type") == "planned_change":
+                change = event["change"]
+                found[change["resource"]["addr"]] = change["action"]
+        return [f"{address}: {action}" for address, action in sorted(found.items()) if action != "read"]
 
     def destroy(self, *, timeout_s: float) -> list[Change]:
         """Destroy everything in the state; return what was done. Raises CommandError."""
         return self._change("destroy", timeout_s)
 
-    def outputs(self, *, timeout_s: float = 60) -> dict[str, Any]:
-        """Return the root module's outputs by name. Raises CommandError."""
-        log = self._run("output", ["output", "-json"], timeout_s)
-        return {name: output["value"] for name, output in json.loads(log).items()}
+    def outputs(self) -> dict[str, Any]:
+        """Return the root module's outputs by name, from the local state.
+
+        Terraform itself would hash its provider first, which takes seconds.
+        """
+        held = json.loads(self.state_file.read_text())["outputs"]
+        return {name: output["value"] for name, output in held.items()}
 
     def cancel(self) -> None:
         """Make a step that another thread runs stop soon, its state saved; later steps refuse to start."""
         self._cancelled.set()
 
-    def _change(self, step: str, timeout_s: float) -> list[Change]:
+    @property
+    def _planned(self) -> Path:
+        return self.folder / "plan.bin"
+
+    def _change(
+        self, step: str, timeout_s: float, more: Sequence[str] = (), progress: Progress | None = None
+    ) -> list[Change]:
         try:
-            log = self._run(step, [step, "-auto-approve", "-json"], timeout_s)
+            log = self._run(step, [step, "-auto-approve", "-json", *more], timeout_s, progress=progress)
         except CommandError as error:
             raise self._explained(error, step) from error
         return [
@@ -163,7 +234,7 @@ class Terraform:
                 action=event["hook"]["action"],
                 seconds=float(event["hook"]["elapsed_seconds"]),
             )
-            for event in _events(log)
+            for event in events(log)
             if event.get("type") == "apply_complete" and event["hook"]["action"] != "read"
         ]
 
@@ -172,18 +243,35 @@ class Terraform:
         lines = [
             f"{found.get('address', '')} {found['summary']}: {' '.join(found['detail'].split())}".strip()
             for found in diagnostics(error.output)
+            if found["summary"] != "execution halted"  # its own interruption, nothing of the cause
         ]
+        if isinstance(error.status, str):  # it did not come to an end by itself
+            lines += [f"{address}: not finished" for address in unfinished(error.output)]
         return (
             CommandError([str(self._program.path), step], error.status, "\n".join(lines)) if lines else error
         )
 
-    def _run(self, step: str, arguments: list[str], timeout_s: float) -> str:
+    def _in_words(self, error: CommandError, step: str) -> CommandError:
+        """Return the error with what Terraform says is wrong, in place of its log."""
+        text = "\n".join(line.lstrip("│╷╵ ") for line in error.output.splitlines())
+        _, found, words = text.partition("Error: ")
+        return CommandError([str(self._program.path), step], error.status, words) if found else error
+
+    def _run(
+        self,
+        step: str,
+        arguments: list[str],
+        timeout_s: float,
+        *,
+        accept: Sequence[int] = (0,),
+        progress: Progress | None = None,
+    ) -> str:
         """Run Terraform in a process group of its own and return its standard output.
 
         It writes to a file, not to a pipe: a pipe that breaks when this process dies would kill Terraform
         in the middle of a creation, and what is being created would be in no state.
         """
-        argv = [str(self._program.path), arguments[0], *_flags(arguments[0]), *arguments[1:]]
+        argv = [str(self._program.path), arguments[0], "-no-color", "-input=false", *arguments[1:]]
         if self._cancelled.is_set():
             raise CommandError(argv, "not started", "cancelled")
         output, errors = self.folder / f"{step}.out", self.folder / f"{step}.err"
@@ -198,14 +286,15 @@ class Terraform:
                 start_new_session=True,
             )
             try:
-                ended = _wait(process, timeout_s, self._cancelled)
+                told = Told(step, output, progress) if progress else None
+                ended = wait(process, timeout_s, self._cancelled, told)
             finally:
-                _stop(process)
+                stop(process)
         text = output.read_text(errors="replace")
         status: int | str = process.returncode
         if ended is not None:
             status = f"none within {timeout_s:g} s" if ended == "late" else "cancelled"
-        if status != 0:
+        if status not in accept:
             raise CommandError(argv, status, text + errors.read_text(errors="replace"))
         return text
 
@@ -224,56 +313,13 @@ class Terraform:
             # The provider spends a third of its time collecting garbage while it builds its schema.
             "GOGC": os.environ.get("GOGC", "300"),
         }
-        if self._cli_config is not None:
-            own["TF_CLI_CONFIG_FILE"] = str(self._cli_config)
+        if self.cli_config is not None:
+            own["TF_CLI_CONFIG_FILE"] = str(self.cli_config)
         temporary = self.folder / "t"
         if len(str(temporary)) <= _SOCKET_FOLDER_MAX:
             temporary.mkdir(exist_ok=True)
             own["TMPDIR"] = str(temporary)
-        return {**inherited, **own, **self._credentials}
-
-
-def _flags(command: str) -> list[str]:
-    return ["-no-color"] if command == "output" else ["-no-color", "-input=false"]
-
-
-def diagnostics(log: str) -> list[dict[str, Any]]:
-    """Return the errors, as Terraform gives them, in the output of a step run with -json."""
-    found = [event["diagnostic"] for event in _events(log) if event.get("type") == "diagnostic"]
-    return [diagnostic for diagnostic in found if diagnostic["severity"] == "error"]
-
-
-def _events(log: str) -> list[dict[str, Any]]:
-    events = []
-    for line in log.splitlines():
-        if line.startswith("{"):
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                continue  # the line that was being written when Terraform was killed
-    return events
-
-
-def _wait(process: subprocess.Popen[bytes], timeout_s: float, cancelled: threading.Event) -> str | None:
-    deadline = time.monotonic() + timeout_s
-    while process.poll() is None:
-        if cancelled.is_set():
-            return "cancelled"
-        if time.monotonic() > deadline:
-            return "late"
-        time.sleep(0.05)
-    return None
-
-
-def _stop(process: subprocess.Popen[bytes], *, grace_s: float = 30.0) -> None:
-    """Interrupt Terraform once, which makes it save its state and end; kill its group after `grace_s`."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # the provider, if Terraform left it behind
-    process.wait()
+        return {**inherited, **own, **self._credentials, **self._served}
 
 
 def require_root(source: Path, environment: str) -> Path:

@@ -27,25 +27,47 @@ def cli_config(target: Path, *, registry: str, provider: str, cache: Path) -> Pa
     ("hashicorp/aws") of `registry` in it; else a download from the registry, kept in `cache`. A mirror and
     the download are written to `target`. Raises RefusedError if the named mirror lacks the provider.
     """
-    given = os.environ.get("TF_CLI_CONFIG_FILE")
-    if given and Path(given).is_file():
-        return Path(given)
+    given = _given()
+    if given is not None:
+        return given
+    found = mirror(registry, provider)
+    if found is not None:
+        return _mirrored(target, found)
+    if _own().is_file():
+        return None
+    cache.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, f'disable_checkpoint = true\nplugin_cache_dir = "{cache}"\n')
+    return target
+
+
+def mirror(registry: str, provider: str) -> Path | None:
+    """Return the mirror folder that `cli_config` would use, None where it would use something else.
+
+    Raises RefusedError if the named mirror lacks the provider.
+    """
+    if _given() is not None:
+        return None
     named = os.environ.get(MIRROR_VARIABLE)
     if named:
         if not (Path(named) / registry / provider).is_dir():
             raise RefusedError(
                 f"${MIRROR_VARIABLE}={named}: expected a folder {registry}/{provider} in it, got none"
             )
-        return _mirrored(target, Path(named))
-    if (Path.home() / ".terraformrc").is_file():
+        return Path(named)
+    if _own().is_file():
         return None
     places = (Path(usual).expanduser() for usual in USUAL_MIRRORS)
-    for mirror in (found for place in places for found in sorted(place.parent.glob(place.name))):
-        if (mirror / registry / provider).is_dir():
-            return _mirrored(target, mirror)
-    cache.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, f'disable_checkpoint = true\nplugin_cache_dir = "{cache}"\n')
-    return target
+    found = (one for place in places for one in sorted(place.parent.glob(place.name)))
+    return next((one for one in found if (one / registry / provider).is_dir()), None)
+
+
+def _given() -> Path | None:
+    given = os.environ.get("TF_CLI_CONFIG_FILE")
+    return Path(given) if given and Path(given).is_file() else None
+
+
+def _own() -> Path:
+    return Path.home() / ".terraformrc"
 
 
 def _mirrored(target: Path, mirror: Path) -> Path:

@@ -11,11 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from clients.terraform import VARIABLES_FILE, Program, diagnostics
+from clients.terraform import VARIABLES_FILE, Program
+from clients.terraform_process import diagnostics
 from core.errors import CommandError, SettingsError
 from core.processes import run
 
 _FILE = "variables.tf"
+
+
+def declared(root: Path) -> set[str]:
+    """Return the names of the variables of `root`/variables.tf."""
+    return set(re.findall(r'^variable\s+"([^"]+)"', (root / _FILE).read_text(), flags=re.MULTILINE))
 
 
 def check_variables(program: Program, root: Path, variables: Mapping[str, object]) -> None:
@@ -24,10 +30,10 @@ def check_variables(program: Program, root: Path, variables: Mapping[str, object
     The declarations are planned alone, without the provider: under a second instead of ten. Raises
     SettingsError, naming the variable, what it should be and what it is.
     """
-    declared = set(re.findall(r'^variable\s+"([^"]+)"', (root / _FILE).read_text(), flags=re.MULTILINE))
+    known = declared(root)
     for name, value in variables.items():
-        if name not in declared:
-            raise SettingsError(root / _FILE, name, f"one of {', '.join(sorted(declared))}", value)
+        if name not in known:
+            raise SettingsError(root / _FILE, name, f"one of {', '.join(sorted(known))}", value)
     with TemporaryDirectory(prefix="ecochain-verify-") as folder:
         shutil.copy(root / _FILE, folder)
         (Path(folder) / VARIABLES_FILE).write_text(json.dumps(dict(variables), indent=1))

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write `text` so that a reader, or a crash, sees the old file or the new one, never a part."""
+def write_atomic(path: Path, text: str, mode: int = 0o644, *, durable: bool = False) -> None:
+    """Write `text` so that a reader, or a crash, sees the old file or the new one, never a part.
+
+    With `durable` the new one is on disk under its name before the call returns.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -21,6 +24,17 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
     finally:
         os.close(descriptor)
     temporary.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk: a new file's name is only durable once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append_line(path: Path, record: Mapping[str, Any], *, durable: bool = False) -> None:

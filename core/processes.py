@@ -28,7 +28,7 @@ class ProcessId:
         except OSError:
             return None
         fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else cls(pid=pid, start_ticks=int(fields[19]))
+        return None if gone(fields) else cls(pid=pid, start_ticks=int(fields[19]))
 
     def alive(self) -> bool:
         """Tell whether this very process still runs."""
@@ -50,6 +50,16 @@ class ProcessId:
             if time.monotonic() > deadline:
                 self.signal(signal.SIGKILL)
             time.sleep(0.01)
+
+
+def gone(fields: Sequence[str]) -> bool:
+    """Tell from proc(5)'s fields of a process, from the third on, whether nothing of it runs any more.
+
+    A zombie may be the first thread alone: as long as others of its threads live, or are still on their way
+    out after a SIGKILL, the process holds its files, sockets and locks.
+    """
+    state, threads = fields[0], int(fields[17])
+    return state == "X" or (state == "Z" and threads <= 1)
 
 
 def run(

@@ -21,10 +21,9 @@ _COREFILE = """.:53 {
     kubernetes cluster.local in-addr.arpa ip6.arpa {
         pods insecure
         fallthrough in-addr.arpa ip6.arpa
-        ttl 30
     }
     prometheus :9153
-    cache 30
+    cache 5
     reload
     loadbalance
 }

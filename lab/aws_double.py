@@ -22,12 +22,34 @@ from core.processes import ProcessId, run
 from core.uv import uv_command
 from core.waiting import wait_until
 
-# What the environments use, and so all that the double loads: a fraction of its start and memory.
-SERVICES = ("ec2", "eks", "iam", "s3", "sts")
+# What the environments use and what is listed to see that nothing is left. Each is loaded at its first use.
+SERVICES = (
+    "acm",
+    "autoscaling",
+    "cloudfront",
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "eks",
+    "elasticache",
+    "elbv2",
+    "iam",
+    "kms",
+    "logs",
+    "rds",
+    "route53",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "sts",
+    "tagging",
+)
 REGION = "us-east-1"
 # No secret: the double takes any key. They reach Terraform's process only.
 ACCESS_KEY = "double"
 SECRET_KEY = "double"  # noqa: S105
+_ENFORCING = {"AUTH": "true", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
 # Set to the double's folder in its environment: by it the process is found if its number was never recorded.
 MARK = "ECOCHAIN_VERIFY_AWS_DOUBLE"
 # The port is chosen before the double binds it, so another program may be faster.
@@ -100,9 +122,16 @@ def interpreter() -> Path:
 
 
 def start(
-    folder: Path, *, record: Callable[[Mapping[str, object]], None], timeout_s: float = 30.0
+    folder: Path,
+    *,
+    record: Callable[[Mapping[str, object]], None],
+    timeout_s: float = 30.0,
+    enforce: bool = False,
 ) -> AwsDouble:
     """Start a double that keeps its files in `folder`, and return once it answers.
+
+    With `enforce` it takes only keys that it knows, and refuses what their IAM policies do not allow; the
+    double's own keys are the account's root.
 
     `record` gets a line with the intent before the process starts and one with its number right after.
     Raises RefusedError without uv, EnvironmentFailedError if it does not answer within `timeout_s` seconds;
@@ -121,7 +150,7 @@ def start(
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=_environ(folder, port),
+                env=_environ(folder, port, enforce=enforce),
                 start_new_session=True,
             )
         process = ProcessId.of(child.pid)
@@ -156,7 +185,7 @@ def _answers(double: AwsDouble) -> bool:
         return False
 
 
-def _environ(folder: Path, port: int) -> dict[str, str]:
+def _environ(folder: Path, port: int, *, enforce: bool) -> dict[str, str]:
     """Return a bare environment: nothing of the user's reaches the double, and its files stay in `folder`."""
     return {
         MARK: str(folder),
@@ -173,6 +202,7 @@ def _environ(folder: Path, port: int) -> dict[str, str]:
         "PERSIST_STATE": "0",
         "LOG_LEVEL": "WARNING",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **(_ENFORCING if enforce else {}),
     }
 
 

@@ -33,6 +33,16 @@ def unified() -> bool:
     return all(kind == "v2" for kind, _ in hierarchies())
 
 
+def most_bytes(group: str) -> int | None:
+    """Return the most memory that a group ever held, page cache included; None where it is not told."""
+    for _, root in hierarchies():
+        for name in ("memory.max_usage_in_bytes", "memory.peak"):
+            file = root / group / name
+            if file.is_file():
+                return int(file.read_text())
+    return None
+
+
 def make(group: str) -> list[Path]:
     """Make a group in every hierarchy and return its folders; the controllers work in it."""
     only_v2 = unified()

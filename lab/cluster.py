@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,25 @@ from filelock import Timeout
 from clients.kubernetes import Cluster
 from core.errors import EnvironmentFailedError, RefusedError
 from core.processes import ProcessId
-from lab import addons, cgroups, host_folders, machines, network, preflight, record, removal, toolchain
+from lab import (
+    addons,
+    cgroups,
+    host_folders,
+    machines,
+    network,
+    outages,
+    preflight,
+    programs,
+    record,
+    registry,
+    removal,
+    toolchain,
+    volumes,
+)
 from lab.components import PAUSE_IMAGE, Tuning
-from lab.images import static_image
-from lab.plan import DEFAULT_NAME, Plan, check_name, choose_subnet
-from lab.starting import Start, import_image
+from lab.images import Image, static_image
+from lab.plan import AI_NODES, DEFAULT_NAME, NODES, Plan, check_name, choose_subnet
+from lab.starting import Start
 from lab.toolchain import Toolchain
 
 Progress = Callable[[str], None]
@@ -54,14 +67,9 @@ class Lab:
             raise EnvironmentFailedError(f"lab {self.plan.name}: machine {name} does not run")
         return machines.Running(machine=machine, process=process)
 
-    def load_image(self, archive: Path) -> None:
-        """Import an OCI archive into every node, and fail unless each has it."""
-        with ThreadPoolExecutor() as pool:
-            list(
-                pool.map(
-                    lambda node: import_image(self.running(node.name), self.tools, archive), self.plan.workers
-                )
-            )
+    def push(self, images: Sequence[Image], progress: Progress = _silent) -> None:
+        """Push images into the lab's registry, from which every node pulls them by their names."""
+        registry.push(self.plan.registry, images, progress)
 
 
 def find(name: str = DEFAULT_NAME) -> Lab | None:
@@ -78,7 +86,8 @@ def find(name: str = DEFAULT_NAME) -> Lab | None:
 def up(
     name: str = DEFAULT_NAME,
     *,
-    nodes: int = 2,
+    nodes: int = NODES,
+    ai_nodes: int | None = None,
     subnet: str | None = None,
     owner: ProcessId | None = None,
     tuning: Tuning | None = None,
@@ -87,33 +96,48 @@ def up(
     """Start a lab and return it when every node is Ready and a pod has resolved a Service's name.
 
     A lab of this name that is up is returned as it is; what a killed start or run left, of any name, is
-    removed first. `owner` is the run's process that will take it down: once that process has gone, the
+    removed first. The last `ai_nodes` of the nodes (by default 1 of three or more) take none but pods that
+    tolerate workload=ai. `owner` is the run's process that will take it down: once that process has gone, the
     lab counts as left over. Raises RefusedError before anything is changed; on any later failure what was
     made is removed again.
     """
     preflight.check()
-    Plan(name=name, subnet=subnet or "10.0.0.0/16", nodes=nodes)
+    ai_nodes = (AI_NODES if nodes >= NODES else 0) if ai_nodes is None else ai_nodes
+    wanted = Plan(name=name, subnet=subnet or "10.0.0.0/16", nodes=nodes, ai_nodes=ai_nodes)
     removal.reap(progress)
     with _alone(name):
-        present = _present(name, owner, nodes, subnet)
+        outages.settle(name)
+        present = _present(wanted, owner, subnet)
         if present is not None:
             return present
         remains = removal.remains(name)
         if remains is not None:
             progress(f"lab {name}: it no longer runs whole; removing it to start afresh")
             removal.remove(remains)
-        _plan(name, nodes, subnet)  # refuse now, not after the minutes that a build can take
+        _plan(wanted, subnet)  # refuse now, not after the minutes that a build can take
+        preflight.check_watches(nodes)
         tools = toolchain.ensure(progress)
+        registry_program = programs.ensure("registry", progress)
+        provisioner = programs.ensure("local-path-provisioner", progress)
         images = _system_images(tools)
         started = time.monotonic()
         with removal.machine_lock():
-            plan = _plan(name, nodes, subnet)
+            plan = _plan(wanted, subnet)
+            if not record.every():
+                registry.prune()
             record.write(plan, owner, "starting")
         try:
             with removal.machine_lock():
                 host_folders.make()
             seconds = Start(
-                plan=plan, tools=tools, images=images, tuning=tuning or Tuning(), progress=progress
+                plan=plan,
+                tools=tools,
+                registry=registry_program,
+                provisioner=provisioner,
+                volume_helper=volumes.helper_image(),
+                images=images,
+                tuning=tuning or Tuning(),
+                progress=progress,
             ).run(started)
         except BaseException:
             removal.remove(plan, keep_logs=True)
@@ -138,8 +162,9 @@ def _alone(name: str) -> Iterator[None]:
         held.release()
 
 
-def _present(name: str, owner: ProcessId | None, nodes: int, subnet: str | None) -> Lab | None:
+def _present(wanted: Plan, owner: ProcessId | None, subnet: str | None) -> Lab | None:
     """Return the lab of this name if it is up and as asked for; RefusedError when it may not be used."""
+    name = wanted.name
     if removal.left_over(name):
         return None
     found = record.read(name)
@@ -151,15 +176,19 @@ def _present(name: str, owner: ProcessId | None, nodes: int, subnet: str | None)
     present = find(name)
     if present is None:
         return None
-    if (nodes, subnet or present.plan.subnet) != (present.plan.nodes, present.plan.subnet):
+    if replace(wanted, subnet=subnet or present.plan.subnet) != present.plan:
         raise RefusedError(
-            f"lab {name} is up with {present.plan.nodes} nodes on {present.plan.subnet}, asked for {nodes} "
-            f"on {subnet or 'any'}; take it down first, or use another name"
+            f"lab {name} is up with {_size(present.plan)} on {present.plan.subnet}, asked for "
+            f"{_size(wanted)} on {subnet or 'any'}; take it down first, or use another name"
         )
     return present
 
 
-def _plan(name: str, nodes: int, subnet: str | None) -> Plan:
+def _size(plan: Plan) -> str:
+    return f"{plan.nodes} nodes" + (f" ({plan.ai_nodes} for AI)" if plan.ai_nodes else "")
+
+
+def _plan(wanted: Plan, subnet: str | None) -> Plan:
     """Return the plan, on the subnet asked for or a free one; RefusedError when none is to be had."""
     held = {other.plan.subnet: other.plan.name for other in record.every()}
     if subnet in held:
@@ -167,7 +196,7 @@ def _plan(name: str, nodes: int, subnet: str | None) -> Plan:
     if subnet is None:
         subnet = choose_subnet(held, network.taken_by)
     network.refuse_taken_subnet(subnet)
-    return Plan(name=name, subnet=subnet, nodes=nodes)
+    return replace(wanted, subnet=subnet)
 
 
 def _system_images(tools: Toolchain) -> list[Path]:
@@ -187,7 +216,7 @@ def _system_images(tools: Toolchain) -> list[Path]:
         entrypoint=["/coredns"],
         user="0",
     )
-    return [pause.tar, dns.tar]
+    return [pause.layout, dns.layout]
 
 
 def down(name: str = DEFAULT_NAME, *, progress: Progress = _silent) -> bool:
@@ -198,7 +227,9 @@ def down(name: str = DEFAULT_NAME, *, progress: Progress = _silent) -> bool:
         plan = removal.remains(name)
         if plan is None:
             return False
-        progress(f"lab {name}: taking down")
+        most = cgroups.most_bytes(plan.cgroup)
+        held = f", after at most {most / 2**30:.1f} GiB of memory with the page cache" if most else ""
+        progress(f"lab {name}: taking down{held}")
         removal.remove(plan)
         return True
 
@@ -252,7 +283,7 @@ def status(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "kubeconfig": str(plan.kubeconfig),
         "api_url": plan.api_url,
         "nodes": nodes,
-        "registry": None,
+        "registry": plan.registry,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,22 @@ class Tuning:
     kubelet: Mapping[str, Any] = field(default_factory=dict)
 
 
+def started_again(argv: Sequence[str]) -> list[str]:
+    """Return what runs a program, and starts it again while it fails, as a machine's service manager does.
+
+    kubelet gives up when its runtime listens and is not ready yet, as it may where both start at once.
+    """
+    return ["/bin/sh", "-c", 'until "$@"; do sleep 0.5; done', Path(argv[0]).name, *argv]
+
+
 def _flags(**values: object) -> list[str]:
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+
+
+def _node_labels(machine: Machine) -> str:
+    # A zone of its own: the scheduler spreads over no node that lacks one of the keys it is to spread over.
+    zone = f"topology.kubernetes.io/zone={machine.name}"
+    return f"{zone},workload={machine.workload}" if machine.workload else zone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +239,7 @@ class Worker:
             text = kubeconfig(self.plan.api_url, self.authority.cert, pair, context=name)
             write_atomic(folder / f"{file}.kubeconfig", text, 0o600)
         write_atomic(folder / "containerd.toml", self._containerd())
+        write_atomic(folder / "certs.d" / "_default" / "hosts.toml", self._hosts())
         write_atomic(folder / "cni" / "10-lab.conflist", json.dumps(self._cni(), indent=1))
         write_atomic(folder / "kubelet.json", json.dumps(self._kubelet(serving, tuning), indent=1))
         write_atomic(folder / "kube-proxy.json", json.dumps(self._proxy(), indent=1))
@@ -238,17 +253,20 @@ class Worker:
             Program(
                 name="kubelet",
                 when=when,
-                argv=[
-                    str(self.tools.program("kubelet")),
-                    *_flags(
-                        config=folder / "kubelet.json",
-                        kubeconfig=folder / "kubelet.kubeconfig",
-                        root_dir=folder / "kubelet",
-                        cert_dir=folder / "kubelet-pki",
-                        hostname_override=name,
-                        node_ip=self.machine.address,
-                    ),
-                ],
+                argv=started_again(
+                    [
+                        str(self.tools.program("kubelet")),
+                        *_flags(
+                            config=folder / "kubelet.json",
+                            kubeconfig=folder / "kubelet.kubeconfig",
+                            root_dir=folder / "kubelet",
+                            cert_dir=folder / "kubelet-pki",
+                            hostname_override=name,
+                            node_labels=_node_labels(self.machine),
+                            node_ip=self.machine.address,
+                        ),
+                    ]
+                ),
             ),
             Program(
                 name="kube-proxy",
@@ -278,6 +296,8 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
   snapshotter = "overlayfs"
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "{PAUSE_IMAGE}"
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = "{folder / "certs.d"}"
 [plugins."io.containerd.cri.v1.runtime"]
   # A negative oom_score_adj needs CAP_SYS_RESOURCE, which not every machine grants.
   restrict_oom_score_adj = true
@@ -291,6 +311,11 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       SystemdCgroup = false
 """
+
+    def _hosts(self) -> str:
+        # Every name is asked for at the lab's registry, and only there.
+        url = f"http://{self.plan.registry}"
+        return f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
 
     def _cni(self) -> dict[str, Any]:
         return {
@@ -325,6 +350,11 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt",
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(serving.cert),
             "tlsPrivateKeyFile": str(serving.key),
+            "registerWithTaints": [
+                {"key": "workload", "value": self.machine.workload, "effect": "NoSchedule"}
+            ]
+            if self.machine.workload
+            else [],
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{self.plan.cgroup}/{self.machine.name}",
             "failCgroupV1": False,

@@ -16,7 +16,8 @@ from core.errors import RefusedError
 from core.processes import run
 
 SUITE = "bookworm"
-PACKAGES = ("base-files", "python3.11")
+# greenlet, which Locust stands on, is C++.
+PACKAGES = ("base-files", "libstdc++6", "python3.11")
 PYTHON = "/usr/bin/python3.11"
 USER = 10001
 # Raise it when the steps below change: it is part of the cached layer's key.
@@ -144,13 +145,21 @@ def make(to: Path, scratch: Path) -> None:
 
     Raises RefusedError when this machine lacks what it takes, CommandError when the build fails.
     """
+    extract(to, scratch, SUITE, PACKAGES, _own_sources())
+    _strip(to)
+    _add_user(to)
+    compile_python(to, "/usr/lib/python3.11")
+    run(["chroot", to, PYTHON, "-I", "-c", _SELF_CHECK], timeout_s=60)
+
+
+def extract(to: Path, scratch: Path, suite: str, packages: Iterable[str], sources: str | None = None) -> None:
+    """Extract packages and what they need into the empty folder `to`, from `sources` or Debian's own."""
     for program in ("mmdebstrap", "setpriv", "unshare", "chroot"):
         if shutil.which(program) is None:
             raise RefusedError(f"building images needs the program {program}: apt-get install {program}")
     if os.geteuid() != 0:
         raise RefusedError("building images needs root, got user " + str(os.geteuid()))
     scratch.mkdir(parents=True)
-    sources = _own_sources()
     # The kernel ends it with all its children when this process is killed: no download outlives it.
     command: list[str | Path] = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--kill-child"]
     command += [
@@ -158,15 +167,11 @@ def make(to: Path, scratch: Path) -> None:
         "--quiet",
         "--mode=root",
         "--variant=extract",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
     ]
-    command += [f"--extract-hook={_DESCRIBE_PACKAGES}", SUITE, to, *(["-"] if sources else [])]
+    command += [f"--extract-hook={_DESCRIBE_PACKAGES}", suite, to, *(["-"] if sources else [])]
     surroundings = {"TMPDIR": str(scratch), "SOURCE_DATE_EPOCH": "0"}
     run(command, timeout_s=600, env=surroundings, stdin=sources)
-    _strip(to)
-    _add_user(to)
-    compile_python(to, "/usr/lib/python3.11")
-    run(["chroot", to, PYTHON, "-I", "-c", _SELF_CHECK], timeout_s=60)
 
 
 def compile_python(root: Path, inside: str) -> None:

@@ -1,8 +1,8 @@
 """Folders of the host that a lab needs as mount points, made where missing and removed after the last lab.
 
 Some programs write to a path that no setting changes: every kubelet its device plugins' socket, the CNI
-library its results. A machine lays a folder of its own over each, so that two nodes, or a lab and a real
-node on this host, do not share it; a mount needs the path to exist.
+library its results, the agent of faults its notes. A machine lays a folder of its own over each, so that two
+nodes, or a lab and a real node on this host, do not share it; a mount needs the path to exist.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from core.files import append_line, read_lines
 from core.places import state
 
-OVERLAID = (Path("/var/lib/kubelet"), Path("/var/lib/cni"))
+OVERLAID = (Path("/var/lib/kubelet"), Path("/var/lib/cni"), Path("/var/lib/ecochain-chaos"))
 _NETNS = Path("/run/netns")
 
 

@@ -1,104 +1,156 @@
-"""Container images without a container engine or a registry.
+"""Container images without a container engine.
 
-An image is three cached layers: a Debian root with Python, the service's locked packages, and the
-service itself. The first two are shared by every version, so a new version costs a second.
+An image is cached layers: a Debian root with Python, the locked packages of the kit, those that a service
+needs beyond it, the service itself with the kit, and what its build makes (a model). All but the last two
+are shared by every version, so a new version costs a second.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from core.errors import RefusedError
-from core.places import cache, checkout
+from core.places import checkout
 from core.processes import run
-from core.uv import uv_command
-from lab import debian_root, oci
+from lab import debian_programs, debian_root, oci, packages
+from lab.workshop import APP, MODEL, SITE, Image, Workshop, move, open_to_all, workshop
+
+__all__ = [
+    "Image",
+    "build_agent_image",
+    "build_chaos_image",
+    "build_image",
+    "services",
+    "source_tag",
+    "static_image",
+]
 
 REGISTRY = "docker.io/ecochain"
-_SITE, _APP = "opt/site-packages", "opt/app"
-_KEPT_IMAGES, _KEPT_LAYERS_OF_A_KIND = 16, 3
-_PLATFORMS = {"amd64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
+AGENT = "ecochain-verify-agent"
+AGENT_ROOMS = ("core", "probes", "loadtests")
+CHAOS = "ecochain-verify-chaos"
+CHAOS_ROOMS = ("core", "clients", "chaos")
+KIT = "kit"
+# Raise it when the steps below change: it is part of a source tag.
+RECIPE = 1
+_BUILD_MODULE = "build"
+_BUILD_TIMEOUT_S = 600.0
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    return
 
 
 @dataclass(frozen=True, kw_only=True)
-class Image:
-    """An image in a tar that `ctr images import` reads, under its tag and under its digest."""
+class _Sources:
+    """What one service is built from; the later trees are laid over the earlier ones."""
 
-    reference: str
-    tag: str
-    digest: str
-    config_digest: str
-    tar: Path
+    service: str
+    package: str
+    trees: tuple[Path, ...]
 
-    @property
-    def tagged(self) -> str:
-        """Return `name:tag`."""
-        return f"{self.reference}:{self.tag}"
+    def content(self) -> str:
+        return "".join(_content(tree) for tree in self.trees)
 
     @property
-    def pinned(self) -> str:
-        """Return `name@sha256:…`."""
-        return f"{self.reference}@{self.digest}"
+    def has_build(self) -> bool:
+        return any((tree / self.package / f"{_BUILD_MODULE}.py").exists() for tree in self.trees)
+
+
+def services() -> list[str]:
+    """Return the names of the services that images can be built of."""
+    found = (path.parent.name for path in (checkout() / "services").glob("*/src"))
+    return sorted(name for name in found if name != KIT)
+
+
+def source_tag(service: str) -> str:
+    """Return a tag made from what the image is made from: another one exactly when its digest would differ.
+
+    That is the service's and the kit's sources, the locked packages and the recipe. Raises RefusedError for
+    an unknown service.
+    """
+    sources = _sources(service, None)
+    parts = packages.shared_pins(service)
+    parts += [packages.build_pins(service)] if sources.has_build else []
+    requirements = "".join(block for part in parts for block in part)
+    inputs = (_base_key(), RECIPE, packages.RECIPE, requirements, sources.content(), service)
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
 
 
 def build_image(
-    service: str,
-    version: str,
-    *,
-    overlay: Path | None = None,
-    progress: Callable[[str], None] = lambda _line: None,
+    service: str, version: str, *, overlay: Path | None = None, progress: Progress = _silent
 ) -> Image:
     """Build services/<service> at `version`, which the container gets as $VERSION.
 
-    The files of `overlay` are laid over the service's sources: a variant build. Equal inputs give an
-    equal digest. What is slow is cached, builds on one machine take turns, and an interrupted one
-    leaves only a scratch folder that the next one removes. Raises RefusedError before anything is
-    built, CommandError when a step fails.
+    The files of `overlay` are laid over the service's sources: a variant build. A service with a module
+    `build` has it run once, with a folder that becomes /opt/app/model. Equal inputs give an equal digest.
+    What is slow is cached, builds on one machine take turns, and an interrupted one leaves only a scratch
+    folder that the next one removes. Raises RefusedError before anything is built, CommandError when a
+    step fails.
     """
-    sources = checkout() / "services" / service / "src"
-    if not sources.is_dir():
-        raise RefusedError(f"{sources}: expected a service's sources, found no such folder")
-    if overlay is not None and not overlay.is_dir():
-        raise RefusedError(f"{overlay}: expected a folder to lay over {service}, found none")
+    sources = _sources(service, overlay)
     _check_tag(version)
-    with _workshop() as shop:
-        base = shop.layer("debian", _base_key(), lambda root: _make_base(root, shop, progress))
-        packages = shop.layer(
-            service, (pins := _pins(service)), lambda root: _make_packages(root, pins, shop, base, progress)
+    with workshop() as shop:
+        base = _base(shop, progress)
+        kinds = ("packages", f"{service}-packages")
+        layers = [base]
+        for kind, pins in zip(kinds, packages.shared_pins(service), strict=False):
+            layers.append(packages.layer(shop, pins, base, progress, kind=kind))
+        layers.append(
+            shop.layer(
+                f"{service}-app",
+                f"{RECIPE}{base.digest}{sources.content()}",
+                lambda root: _make_app(root, sources, shop, base, progress),
+            )
         )
-        trees = [sources] + ([overlay] if overlay else [])
-        key = base.digest + "".join(_content(tree) for tree in trees)
-        app = shop.layer(f"{service}-app", key, lambda root: _make_app(root, trees, shop, base, progress))
-        environment = {
-            "PATH": "/usr/bin",
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": f"/{_APP}:/{_SITE}",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "VERSION": version,
-        }
-        image = oci.manifest(
-            [base, packages, app],
-            entrypoint=[debian_root.PYTHON, "-m", service.replace("-", "_")],
-            user=f"{debian_root.USER}:{debian_root.USER}",
-            environment=environment,
-            labels={
-                "org.opencontainers.image.title": f"ecochain/{service}",
-                "org.opencontainers.image.version": version,
-            },
-        )
-        return shop.image(f"{REGISTRY}/{service}", version, image)
+        if sources.has_build:
+            pins = packages.build_pins(service)
+            tools = [packages.layer(shop, pins, base, progress, kind=f"{service}-build")] if pins else []
+            layers.append(
+                shop.layer(
+                    f"{service}-model",
+                    f"{RECIPE}{''.join(layer.digest for layer in [*layers, *tools])}",
+                    lambda root: _make_model(root, sources, shop, [*layers, *tools], progress),
+                )
+            )
+        return _python_image(shop, layers, service, version, [sources.package])
+
+
+def build_agent_image(progress: Progress = _silent) -> Image:
+    """Build the image of what the harness runs inside a cluster; its tag is made from its contents.
+
+    It has the rooms AGENT_ROOMS and the locked packages of the group `agent`. Its entry point is
+    `python -m`: a pod's `args` name the module. Raises as `build_image` does.
+    """
+    with workshop() as shop:
+        base = _base(shop, progress)
+        return _harness_image(shop, [base], AGENT, group="agent", rooms=AGENT_ROOMS, progress=progress)
+
+
+def build_chaos_image(progress: Progress = _silent) -> Image:
+    """Build the image of what breaks and heals a cluster from within: the agents on nodes, and the watchdog.
+
+    It has the rooms CHAOS_ROOMS, the locked packages of the group `chaos`, iptables, tc and what enters
+    namespaces. Otherwise as `build_agent_image`.
+    """
+    with workshop() as shop:
+        base = _base(shop, progress)
+
+        def lay(root: Path) -> None:
+            progress("image chaos: iptables, tc and what enters namespaces (once, about 20 s)")
+            debian_programs.lay_network_programs(root, shop.entered([base]), shop.folder("programs"))
+
+        key = f"{base.digest}{inspect.getsource(debian_programs)}"
+        programs = shop.layer("chaos-programs", key, lay)
+        under = [base, programs]
+        return _harness_image(shop, under, CHAOS, group="chaos", rooms=CHAOS_ROOMS, progress=progress)
 
 
 def static_image(
@@ -119,7 +171,7 @@ def static_image(
         if not inside.startswith("/") or not path.is_file():
             raise RefusedError(f"{name}: expected a file for /path in the image, got {inside} from {path}")
     key = "".join(f"{inside}={oci.file_digest(path)};" for inside, path in sorted(files.items()))
-    with _workshop() as shop:
+    with workshop() as shop:
 
         def place(root: Path) -> None:
             for inside, path in files.items():
@@ -135,135 +187,121 @@ def static_image(
         return shop.image(name, tag, image)
 
 
-class _Workshop:
-    """The cache folder of images, held by one process at a time, and one scratch folder in it."""
-
-    def __init__(self, home: Path, scratch: Path) -> None:
-        self._home, self.scratch = home, scratch
-
-    def folder(self, name: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
-
-    def layer(self, kind: str, key: str, make: Callable[[Path], None]) -> oci.Layer:
-        """Return the cached layer of that kind and key, after making it in an empty root if need be."""
-        name = f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:20]}.tar"
-        kept = self._home / "layers" / kind / name
-        if not kept.exists():
-            root = self.folder(kind)
-            root.chmod(0o755)
-            make(root)
-            fresh = oci.pack(root, self.scratch / name)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            fresh.path.replace(kept)
-            _remove_tree(root)
-        os.utime(kept)
-        _prune(kept.parent, _KEPT_LAYERS_OF_A_KIND)
-        return oci.layer_of(kept)
-
-    def image(self, reference: str, tag: str, manifest: oci.Manifest) -> Image:
-        """Write the image's tar, unless it is there already."""
-        slug = re.sub(r"[^a-z0-9.]+", "-", reference)
-        kept = self._home / "tars" / f"{slug}-{tag}-{manifest.digest.removeprefix('sha256:')[:16]}.tar"
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.scratch / kept.name
-            oci.write_layout(manifest, [f"{reference}:{tag}", f"{reference}@{manifest.digest}"], fresh)
-            fresh.replace(kept)
-        os.utime(kept)
-        _prune(kept.parent, _KEPT_IMAGES)
-        return Image(
-            reference=reference,
-            tag=tag,
-            digest=manifest.digest,
-            config_digest=manifest.config_digest,
-            tar=kept,
-        )
+def _sources(service: str, overlay: Path | None) -> _Sources:
+    own = checkout() / "services" / service / "src"
+    if service == KIT or not own.is_dir():
+        raise RefusedError(f"{own}: expected a service's sources, found no such folder")
+    if overlay is not None and not overlay.is_dir():
+        raise RefusedError(f"{overlay}: expected a folder to lay over {service}, found none")
+    found = [path.parent.name for path in own.glob("*/__main__.py")]
+    if len(found) != 1:
+        raise RefusedError(f"{own}: expected one package with a __main__.py, found {found}")
+    trees = (own.parent.parent / KIT / "src", own, *([overlay] if overlay else []))
+    return _Sources(service=service, package=found[0], trees=trees)
 
 
-@contextmanager
-def _workshop() -> Iterator[_Workshop]:
-    home = cache() / "images"
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".lock"):
-        for leftover in home.glob("scratch-*"):  # Only a killed build leaves one: the lock is ours.
-            _remove_tree(leftover)
-        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=home))
-        try:
-            yield _Workshop(home, scratch)
-        finally:
-            _remove_tree(scratch)
+def _python_image(
+    shop: Workshop, layers: Sequence[oci.Layer], name: str, tag: str, module: Sequence[str]
+) -> Image:
+    environment = {
+        "PATH": "/usr/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": f"/{APP}:/{SITE}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VERSION": tag,
+    }
+    image = oci.manifest(
+        layers,
+        entrypoint=[debian_root.PYTHON, "-m", *module],
+        user=f"{debian_root.USER}:{debian_root.USER}",
+        environment=environment,
+        labels={
+            "org.opencontainers.image.title": f"ecochain/{name}",
+            "org.opencontainers.image.version": tag,
+        },
+    )
+    return shop.image(f"{REGISTRY}/{name}", tag, image)
+
+
+def _harness_image(
+    shop: Workshop,
+    under: Sequence[oci.Layer],
+    name: str,
+    *,
+    group: str,
+    rooms: Sequence[str],
+    progress: Progress,
+) -> Image:
+    base = under[0]
+    pinned = packages.layer(shop, packages.pins(group), base, progress, kind=group)
+    trees = [checkout() / room for room in rooms]
+    key = base.digest + "".join(f"{tree.name}={_content(tree)};" for tree in trees)
+    own = shop.layer(f"{group}-rooms", key, lambda root: _make_rooms(root, trees, shop, base, progress))
+    layers = [*under, pinned, own]
+    tag = hashlib.sha256("".join(layer.digest for layer in layers).encode()).hexdigest()[:12]
+    return _python_image(shop, layers, name, tag, [])
 
 
 def _base_key() -> str:
-    recipe = inspect.getsource(debian_root)
-    return f"{recipe}{oci.architecture()}"
+    return f"{inspect.getsource(debian_root)}{oci.architecture()}"
 
 
-def _make_base(root: Path, shop: _Workshop, progress: Callable[[str], None]) -> None:
-    progress(f"image base: Debian {debian_root.SUITE} with Python (once, about 30 s)")
-    debian_root.make(root, shop.scratch / "mmdebstrap")
+def _base(shop: Workshop, progress: Progress) -> oci.Layer:
+    def make(root: Path) -> None:
+        progress(f"image base: Debian {debian_root.SUITE} with Python (once, about 30 s)")
+        debian_root.make(root, shop.scratch / "mmdebstrap")
+
+    return shop.layer("debian", _base_key(), make)
 
 
-def _pins(service: str) -> str:
-    """Return the locked requirements, with hashes, of the dependency group named like the service."""
-    argv = [*uv_command(), "export", "--quiet", "--frozen", "--no-header", "--only-group", service]
-    return run([*argv, "--no-emit-project"], timeout_s=60, cwd=checkout()).stdout
-
-
-def _make_packages(
-    root: Path, pins: str, shop: _Workshop, base: oci.Layer, progress: Callable[[str], None]
-) -> None:
-    progress("image packages: the service's locked requirements")
-    requirements = shop.folder("pins") / "requirements.txt"
-    requirements.write_text(pins)
-    whole = shop.folder("packages")
-    target = whole / _SITE
-    _install(requirements, target)
-    for name in ("bin", ".lock"):
-        _remove_tree(target / name)
-    for record in [*target.glob("*.dist-info/RECORD"), *target.glob("*.dist-info/INSTALLER")]:
-        record.unlink()
-    _compile_into(root, whole, _SITE, base, shop)
-
-
-def _install(requirements: Path, target: Path) -> None:
-    command: list[str | Path] = [
-        *uv_command(),
-        "pip",
-        "install",
-        "--quiet",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-    ]
-    command += ["--python-version", "3.11", "--python-platform", _PLATFORMS[oci.architecture()]]
-    command += ["--no-compile-bytecode", "--link-mode", "copy", "--target", target, "-r", requirements]
-    run(command, timeout_s=300)
-
-
-def _make_app(
-    root: Path, trees: Sequence[Path], shop: _Workshop, base: oci.Layer, progress: Callable[[str], None]
-) -> None:
-    progress("image app: the service's own code")
+def _make_app(root: Path, sources: _Sources, shop: Workshop, base: oci.Layer, progress: Progress) -> None:
+    progress(f"image app: {sources.service}")
     whole = shop.folder("sources")
-    for tree in trees:
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
-        shutil.copytree(tree, whole / _APP, ignore=ignored, dirs_exist_ok=True)
-    _compile_into(root, whole, _APP, base, shop)
+    for tree in sources.trees:
+        _copy(tree, whole / APP)
+    shop.move_compiled(whole, APP, root, base)
 
 
-def _compile_into(root: Path, whole: Path, inside: str, base: oci.Layer, shop: _Workshop) -> None:
-    """Move the folder `inside` of `whole` into `root`, with byte code by the base layer's Python."""
-    entered = shop.folder("entered")
-    run(["tar", "--extract", "--file", base.path, "--directory", entered], timeout_s=60)
-    (entered / inside).parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(whole / inside, entered / inside)
-    for path in (entered / inside, *(entered / inside).rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # Whatever umask the sources were checked out with.
-    debian_root.compile_python(entered, f"/{inside}")
-    (root / inside).parent.mkdir(parents=True, exist_ok=True)
-    (root / inside).parent.chmod(0o755)
-    shutil.move(entered / inside, root / inside)
+def _make_model(
+    root: Path, sources: _Sources, shop: Workshop, layers: Sequence[oci.Layer], progress: Progress
+) -> None:
+    """Run the service's build in its image and with its tools, one thread, for an equal result each time."""
+    progress(f"image model: {sources.package}.{_BUILD_MODULE}")
+    entered = shop.entered(layers)
+    (entered / MODEL).mkdir()
+    environment = {
+        "PYTHONPATH": f"/{APP}:/{SITE}",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SOURCE_DATE_EPOCH": "0",
+        **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
+    }
+    module = f"{sources.package}.{_BUILD_MODULE}"
+    run(
+        ["chroot", entered, debian_root.PYTHON, "-m", module, f"/{MODEL}"],
+        timeout_s=_BUILD_TIMEOUT_S,
+        env=environment,
+    )
+    if not any((entered / MODEL).iterdir()):
+        raise RefusedError(f"{module}: expected files in the folder that it was given, found none")
+    open_to_all(entered / MODEL)
+    move(entered, MODEL, root)
+
+
+def _make_rooms(
+    root: Path, rooms: Sequence[Path], shop: Workshop, base: oci.Layer, progress: Progress
+) -> None:
+    progress("image rooms: the harness's own code that runs inside a cluster")
+    whole = shop.folder("rooms")
+    for room in rooms:
+        _copy(room, whole / APP / room.name)
+    shop.move_compiled(whole, APP, root, base)
+
+
+def _copy(tree: Path, to: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+    shutil.copytree(tree, to, ignore=ignored, dirs_exist_ok=True)
 
 
 def _content(tree: Path) -> str:
@@ -278,21 +316,3 @@ def _content(tree: Path) -> str:
 def _check_tag(tag: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", tag) or tag == "latest":
         raise RefusedError(f"image tag: expected an immutable tag such as 1.2.3, got {tag!r}")
-
-
-def _need(program: str) -> None:
-    if shutil.which(program) is None:
-        raise RefusedError(f"building images needs the program {program}, which is not on PATH")
-
-
-def _prune(folder: Path, keep: int) -> None:
-    newest_first = sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in newest_first[keep:]:
-        path.unlink()
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -29,6 +29,9 @@ _SYSCTLS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+_WORKER_SHARES = 4 * 1024
+_CONTROL_PLANE_SHARES = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
@@ -88,7 +91,7 @@ def start(
     config = {
         "hostname": machine.name,
         "netns": f"/run/netns/{machine.netns}",
-        "cgroups": [str(p) for p in cgroups.make(f"{plan.cgroup}/{machine.name}/system")],
+        "cgroups": [str(folder) for folder in make_groups(plan, machine)],
         # Sockets, locks and container state are the machine's own. Not /tmp: a cache may lie there.
         "tmpfs": ["/run"],
         "binds": binds,
@@ -107,9 +110,27 @@ def start(
     }
     path = folder / "machine.json"
     write_atomic(path, json.dumps(config, indent=1))
+    return launch(machine, [str(tools.program("machine")), str(path)], record)
+
+
+def make_groups(plan: Plan, machine: Machine) -> list[Path]:
+    """Make a machine's groups, and return the folders of the one that its own programs are in.
+
+    Machines of a real cluster have processors of their own. Here those that serve go before the one that
+    manages: what is measured is the services, and five pods that start keep the API server busy as well.
+    """
+    group = f"{plan.cgroup}/{machine.name}"
+    made = cgroups.make(f"{group}/system")
+    cgroups.weigh(group, _WORKER_SHARES if machine in plan.workers else _CONTROL_PLANE_SHARES)
+    return made
+
+
+def launch(machine: Machine, argv: Sequence[str], record: Callable[[str, ProcessId], None]) -> Running:
+    """Start a machine whose files are there; `record` is called before its process does anything."""
+    logs = machine.folder / "log"
     with (logs / "machine.log").open("ab") as log:
         process = subprocess.Popen(
-            [tools.program("machine"), path],
+            [*argv],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -129,21 +150,30 @@ def start(
 
 def end_all(plan: Plan, processes: Sequence[ProcessId], timeout_s: float = 20.0) -> None:
     """End every process of the lab: the recorded ones, then whatever its cgroups still hold."""
+    _end(f"lab {plan.name}", processes, plan.cgroup, timeout_s)
+
+
+def end(plan: Plan, machine: Machine, process: ProcessId, timeout_s: float = 20.0) -> None:
+    """End every process of one machine at once, without a word to any of them."""
+    _end(f"machine {machine.name}", [process], f"{plan.cgroup}/{machine.name}", timeout_s)
+
+
+def _end(what: str, processes: Sequence[ProcessId], group: str, timeout_s: float) -> None:
     for process in processes:
         process.end(grace_s=0)
 
     def empty() -> bool:
-        cgroups.thaw(plan.cgroup)
-        for pid in cgroups.pids(plan.cgroup):
+        cgroups.thaw(group)
+        for pid in cgroups.pids(group):
             found = ProcessId.of(pid)
             if found is not None:
                 found.signal(9)
-        return not cgroups.pids(plan.cgroup)
+        return not cgroups.pids(group)
 
     wait_until(
-        f"every process of lab {plan.name} to end",
+        f"every process of {what} to end",
         empty,
         timeout_s,
         interval_s=0.02,
-        last=lambda: sorted(cgroups.pids(plan.cgroup)),
+        last=lambda: sorted(cgroups.pids(group)),
     )

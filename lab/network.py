@@ -60,7 +60,7 @@ def refuse_taken_subnet(subnet: str) -> None:
 
 def make_switch(plan: Plan) -> None:
     """Make the switch, and the host's link to it with the host's address."""
-    _new_netns(plan.switch)
+    _new_netns(plan, plan.switch)
     ip("-n", plan.switch, "link", "add", "switch", "type", "bridge", "forward_delay", "0")
     ip("-n", plan.switch, "link", "set", "switch", "up")
     ip("link", "add", plan.host_link, "type", "veth", "peer", "name", "host", "netns", plan.switch)
@@ -69,15 +69,24 @@ def make_switch(plan: Plan) -> None:
     ip("link", "set", plan.host_link, "up")
 
 
-def _new_netns(name: str) -> None:
-    # Not `ip netns add`: its first use mounts /run/netns on itself, and that mount stays.
-    (NETNS / name).touch()
-    run(["unshare", f"--net={NETNS / name}", "true"], timeout_s=10)
+def _new_netns(plan: Plan, name: str) -> None:
+    # Not `ip netns add`: its first use mounts /run/netns on itself, and that mount stays. Where somebody else
+    # does it, what was mounted in there before is hidden beneath: so ours is elsewhere, and here is a link.
+    held = _held(plan, name)
+    held.parent.mkdir(exist_ok=True)
+    held.touch()
+    (NETNS / name).symlink_to(held)
+    run(["unshare", f"--net={held}", "true"], timeout_s=10)
+
+
+def _held(plan: Plan, name: str) -> Path:
+    """Return the file that a network namespace is mounted on while it lasts."""
+    return plan.folder / "netns" / name
 
 
 def make_netns(plan: Plan, machine: Machine) -> None:
     """Make a machine's namespace, link it to the switch, and route to the pods of every worker."""
-    _new_netns(machine.netns)
+    _new_netns(plan, machine.netns)
     port = ["peer", "name", machine.name, "netns", plan.switch]
     ip("link", "add", "eth0", "netns", machine.netns, "type", "veth", *port)
     ip("-n", plan.switch, "link", "set", machine.name, "master", "switch", "up")
@@ -96,16 +105,22 @@ def make_netns(plan: Plan, machine: Machine) -> None:
         run(in_netns(machine.netns, "sysctl", "-qw", "net.ipv4.ip_forward=1"), timeout_s=10)
 
 
+def forget_rules(machine: Machine) -> None:
+    """Remove every packet filter's rule of a machine, as the loss of its power does."""
+    run(in_netns(machine.netns, "nft", "flush", "ruleset"), timeout_s=20)
+
+
 def remove(plan: Plan) -> None:
     """Remove the lab's links and namespaces; what is not there is no error."""
     if link_exists(plan.host_link):
         ip("link", "delete", plan.host_link, check=False)
     # The other links go with their namespaces.
     for name in (plan.switch, *(machine.netns for machine in plan.machines)):
-        file = NETNS / name
-        if file.exists():
-            run(["umount", "--lazy", file], timeout_s=10, check=False)
-            file.unlink(missing_ok=True)
+        held = _held(plan, name)
+        if held.exists():
+            run(["umount", "--lazy", held], timeout_s=10, check=False)
+            held.unlink(missing_ok=True)
+        (NETNS / name).unlink(missing_ok=True)
 
 
 def link_exists(name: str) -> bool:

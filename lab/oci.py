@@ -1,9 +1,8 @@
-"""The OCI image format: layers as reproducible tars, and a layout that containerd imports."""
+"""The OCI image format: layers as reproducible tars, and the layout that tools read."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import platform
 import stat
@@ -128,32 +127,24 @@ def manifest(
     return Manifest(body=body, config=config, layers=tuple(layers))
 
 
-def write_layout(image: Manifest, names: Sequence[str], to: Path) -> None:
-    """Write the tar that `ctr images import` reads; the image gets every one of the full `names`."""
+def write_layout(image: Manifest, name: str, to: Path) -> None:
+    """Make the folder `to` an OCI layout with this image under its full name; layers are hard links."""
+    blobs = to / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
     described = _described(f"{_MEDIA}.manifest.v1+json", image.digest, len(image.body))
     described["platform"] = {"architecture": architecture(), "os": "linux"}
-    manifests = [{**described, "annotations": {"io.containerd.image.name": name}} for name in names]
-    index = {"schemaVersion": 2, "mediaType": f"{_MEDIA}.index.v1+json", "manifests": manifests}
-    with tarfile.open(to, "w", format=tarfile.PAX_FORMAT) as tar:
-        _add_bytes(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-        _add_bytes(tar, "index.json", _json(index))
-        for blob in (image.body, image.config):
-            _add_bytes(tar, _blob(digest_of(blob)), blob)
-        for layer in {layer.digest: layer for layer in image.layers}.values():
-            entry = tarfile.TarInfo(_blob(layer.digest))
-            entry.size = layer.size
-            with layer.path.open("rb") as data:
-                tar.addfile(entry, data)
+    described["annotations"] = {"io.containerd.image.name": name}
+    index = {"schemaVersion": 2, "mediaType": f"{_MEDIA}.index.v1+json", "manifests": [described]}
+    (to / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
+    (to / "index.json").write_bytes(_json(index))
+    for blob in (image.body, image.config):
+        (blobs / _hex(digest_of(blob))).write_bytes(blob)
+    for layer in {layer.digest: layer for layer in image.layers}.values():
+        (blobs / _hex(layer.digest)).hardlink_to(layer.path)
 
 
-def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    tar.addfile(entry, io.BytesIO(data))
-
-
-def _blob(digest: str) -> str:
-    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
 
 
 def _described(media_type: str, digest: str, size: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import RefusedError
@@ -15,11 +15,16 @@ from core.places import state
 DEFAULT_NAME = "lab"
 DEFAULT_SUBNETS = tuple(f"10.{n}.0.0/16" for n in range(201, 217))
 MAX_NODES = 12
+NODES, AI_NODES = 3, 1
+AI_WORKLOAD = "ai"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """One machine of the lab: the control plane or a worker node."""
+    """One machine of the lab: the control plane or a worker node.
+
+    A node with a `workload` is labelled workload=… with it and tainted so that nothing else goes there.
+    """
 
     name: str
     role: str
@@ -27,6 +32,7 @@ class Machine:
     pod_subnet: str | None
     netns: str
     folder: Path
+    workload: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +42,16 @@ class Plan:
     name: str
     subnet: str
     nodes: int
+    ai_nodes: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise RefusedError(f"nodes: expected 1 to {MAX_NODES}, got {self.nodes}")
+        if not 0 <= self.ai_nodes < self.nodes:
+            raise RefusedError(
+                f"ai nodes: expected 0 to {self.nodes - 1} of {self.nodes} nodes, got {self.ai_nodes}"
+            )
         try:
             network = ipaddress.ip_network(self.subnet)
         except ValueError as error:
@@ -118,9 +129,13 @@ class Plan:
 
     @property
     def workers(self) -> list[Machine]:
-        """Return the worker nodes."""
+        """Return the worker nodes, those for AI last."""
+        general = self.nodes - self.ai_nodes
         return [
-            self._machine(f"node{n}", "worker", 10 + n, f"{self._address(16 + n, 0)}/24")
+            replace(
+                self._machine(f"node{n}", "worker", 10 + n, f"{self._address(16 + n, 0)}/24"),
+                workload=AI_WORKLOAD if n > general else None,
+            )
             for n in range(1, self.nodes + 1)
         ]
 
@@ -133,6 +148,16 @@ class Plan:
     def kubeconfig(self) -> Path:
         """Return the administrator's kubeconfig (mode 0600)."""
         return self.folder / "kubeconfig"
+
+    @property
+    def registry(self) -> str:
+        """Return the registry's address and port, reachable from this machine and the lab only."""
+        return f"{self.control_plane.address}:5000"
+
+    @property
+    def volumes(self) -> Path:
+        """Return the folder that holds the pods' volumes."""
+        return self.folder / "volumes"
 
     @property
     def api_url(self) -> str:

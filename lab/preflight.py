@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import sys
@@ -27,6 +28,11 @@ NEEDED = {
     "mmdebstrap": "mmdebstrap",
 }
 
+# inotify instances: a machine's kubelet, runtime and proxy hold twelve (counted by their open files), and the
+# start has some of its own.
+_WATCHES_A_NODE, _WATCHES_BESIDE = 12, 4
+_WATCHES_LIMIT = "fs.inotify.max_user_instances"
+
 
 def check(
     *, platform: str = sys.platform, uid: int | None = None, which: Callable[[str], str | None] = shutil.which
@@ -48,6 +54,29 @@ def check(
             f"missing programs of the packages {', '.join(missing)}; on Debian `make setup` installs them, "
             "elsewhere install what your distribution calls them"
         )
+
+
+def check_watches(nodes: int, *, limit: int | None = None) -> None:
+    """Raise RefusedError unless the kernel still gives the inotify instances that so many nodes need.
+
+    Without them kubelet and runtime end half-way through the start, each with words of its own. `limit` is
+    the most to be had, by default what the kernel has left.
+    """
+    needed = nodes * _WATCHES_A_NODE + _WATCHES_BESIDE
+    libc = ctypes.CDLL(None, use_errno=True)
+    held: list[int] = []
+    try:
+        while len(held) < needed:
+            watch = libc.inotify_init1(os.O_CLOEXEC) if limit is None or len(held) < limit else -1
+            if watch < 0:
+                raise RefusedError(
+                    f"the lab needs {needed} inotify instances for {nodes} nodes, the kernel has {len(held)} "
+                    f"left; take another lab down, or raise {_WATCHES_LIMIT} with sysctl"
+                )
+            held.append(watch)
+    finally:
+        for watch in held:
+            os.close(watch)
 
 
 def install_packages(progress: Callable[[str], None]) -> None:

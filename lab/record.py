@@ -54,6 +54,7 @@ def write(plan: Plan, owner: ProcessId | None, state: str, started_s: float | No
         "name": plan.name,
         "subnet": plan.subnet,
         "nodes": plan.nodes,
+        "ai_nodes": plan.ai_nodes,
         "owner": _identity(owner),
         "started_s": time.time() if started_s is None else started_s,
         "state": state,
@@ -69,7 +70,8 @@ def read(name: str) -> Record | None:
     try:
         body = json.loads(path.read_text())
         owner = ProcessId(**body["owner"]) if body["owner"] else None
-        plan = Plan(name=body["name"], subnet=body["subnet"], nodes=body["nodes"])
+        fields = ("name", "subnet", "nodes", "ai_nodes")
+        plan = Plan(**{field: body[field] for field in fields if field in body})
         return Record(plan=plan, owner=owner, started_s=body["started_s"], state=body["state"])
     except (ValueError, KeyError, TypeError) as error:
         raise EnvironmentFailedError(f"{path}: not a lab's record ({error}); expected schema 1") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from clients.kubernetes import ApiError, Cluster
 from core.errors import EnvironmentFailedError, WaitTimeoutError
 from core.processes import ProcessId, run
 from core.waiting import wait_until
-from lab import addons, cgroups, machines, network, record
+from lab import addons, cgroups, machines, network, record, registry, volumes
 from lab.components import ControlPlane, Tuning, Worker
+from lab.images import Image
 from lab.pki import Authority
 from lab.plan import Machine, Plan
 from lab.toolchain import Toolchain
@@ -31,6 +33,9 @@ class Start:
 
     plan: Plan
     tools: Toolchain
+    registry: Path
+    provisioner: Path
+    volume_helper: Image
     images: Sequence[Path]
     tuning: Tuning
     progress: Callable[[str], None]
@@ -54,28 +59,43 @@ class Start:
             network.make_netns(plan, machine)
         authority = Authority(plan.folder / "pki")
         control = ControlPlane(plan=plan, tools=self.tools, authority=authority)
-        programs = [*control.prepare(), *control.later(self._api_answers, self.tuning)]
+        programs = [registry.program(plan, self.registry), *control.prepare()]
+        programs += control.later(self._api_answers, self.tuning)
+        programs.append(
+            volumes.program(plan, authority, self.provisioner, self.volume_helper, self._api_answers)
+        )
         control_plane = machines.start(plan, plan.control_plane, self.tools, programs, self._note)
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, self.giving_up():
             nodes = [pool.submit(self._start_node, machine, authority) for machine in plan.workers]
             cluster = Cluster(plan.kubeconfig)
-            try:
-                _wait_for_api(plan, control_plane, cluster)
-                reached("API server ready")
-                self._api_answers.touch()
-                addons.install(cluster, plan)
-                for node in nodes:
-                    node.result()
-            except BaseException:
-                # An interrupt must not wait for nodes that wait for an API server that will not come.
-                self.abandoned.set()
-                raise
+            registry.wait(plan.registry)
+            reached("registry answers")
+            registry.push(plan.registry, [self.volume_helper])
+            _wait_for_api(plan, control_plane, cluster)
+            reached("API server ready")
+            self._api_answers.touch()
+            addons.install(cluster, plan)
+            volumes.install(cluster)
+            for node in nodes:
+                node.result()
             reached("images on every node")
         _wait_for_nodes(plan, cluster)
         reached("nodes Ready")
         addons.wait_for_names(cluster, 60)
         reached("names resolve in a pod")
         return seconds
+
+    @contextmanager
+    def giving_up(self) -> Iterator[None]:
+        """Let the nodes' threads stop waiting when anything in here fails, an interrupt too.
+
+        Whoever waits for those threads would otherwise wait for an API server that will not come.
+        """
+        try:
+            yield
+        except BaseException:
+            self.abandoned.set()
+            raise
 
     @property
     def _api_answers(self) -> Path:
@@ -92,7 +112,7 @@ class Start:
         socket = Path("/proc", str(node.init_pid()), "root", "run/containerd/containerd.sock")
         self._wait(f"{machine.name}'s container runtime to listen", socket)
         for image in self.images:
-            import_image(node, self.tools, image)
+            _import_image(node, self.tools, image)
         self._wait("the API server to answer", self._api_answers)
         ready.touch()
 
@@ -105,21 +125,13 @@ class Start:
         wait_until(description, there, 60, interval_s=0.02)
 
 
-def import_image(node: machines.Running, tools: Toolchain, archive: Path) -> None:
-    """Import an OCI archive into one node's container runtime."""
-    run(
-        node.inside(
-            tools.program("ctr"),
-            "--address=/run/containerd/containerd.sock",
-            "--namespace=k8s.io",
-            "images",
-            "import",
-            "--local",
-            "--digests",
-            archive,
-        ),
-        timeout_s=120,
-    )
+def _import_image(node: machines.Running, tools: Toolchain, layout: Path) -> None:
+    """Import an OCI layout into one node's container runtime: what no registry can be asked for yet."""
+    socket = "--address=/run/containerd/containerd.sock"
+    words = (socket, "--namespace=k8s.io", "images", "import", "--local", "--digests", "-")
+    command = node.inside(tools.program("ctr"), *words)
+    piped = 'tar --create --directory="$0" . | "$@"'
+    run(["bash", "-o", "pipefail", "-c", piped, layout, *command], timeout_s=120)
 
 
 def _wait_for_api(plan: Plan, control_plane: machines.Running, cluster: Cluster) -> None:

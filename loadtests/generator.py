@@ -1,4 +1,4 @@
-"""The generator process: `python -m loadtests.generator ASSIGNMENT.json`.
+"""A process of a load, alone, master or worker: `python -m loadtests.generator ASSIGNMENT.json`.
 
 It keeps everything that patches sockets out of the harness' own process. Exit status: 0 load was sent,
 1 it crashed, 2 the assignment is refused, 3 no request was sent or a journey is broken.
@@ -6,17 +6,20 @@ It keeps everything that patches sockets out of the harness' own process. Exit s
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
 
+from core.clock import RunClock
 from core.errors import MisuseError
 from loadtests.settings import Assignment
 from loadtests.target import admit_target
 
 PR_SET_PDEATHSIG = 1
+NICE = -10
 
 
 def main(arguments: list[str]) -> int:
@@ -32,16 +35,32 @@ def main(arguments: list[str]) -> int:
         return 2
     if assignment.parent_pid and not _die_with(assignment.parent_pid):
         return 1
+    # A load whose processes wait for a processor offers less than it says, just when a fault keeps all busy.
+    # A pod may not ask for it: there a share of its own is what it has.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     # Nothing is sent before the parent has this process in its ledger. Unbuffered: `stop` may follow at once.
     if assignment.supervised and os.read(0, 3) != b"go\n":
         return 1
+    return run(assignment)
+
+
+def run(assignment: Assignment) -> int:
+    """Run the engine of the assignment's role, in this process."""
     # Locust patches sockets when imported: only here, where that is wanted.
-    from loadtests.engine import Engine  # noqa: PLC0415
+    from loadtests import engine  # noqa: PLC0415
+    from loadtests.sinks import FolderSink  # noqa: PLC0415
 
     # Standard output is the parent's channel; whatever a library prints belongs in the log.
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    return Engine(assignment, channel).run()
+    offset_s = assignment.clock_offset_s
+    clock = RunClock.start() if offset_s is None else RunClock(offset_s=offset_s)
+    if assignment.role == "worker":
+        return engine.WorkerEngine(assignment, clock).run()
+    sink = FolderSink(Path(assignment.events), assignment.samples_fd, channel)
+    made = engine.MasterEngine if assignment.role == "master" else engine.LocalEngine
+    return made(assignment, sink, clock).run()
 
 
 def _die_with(parent_pid: int) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 from probes.sample import Sample
 
 CONTROL = "control"
+# From where a series looks. What follows @ in its name; the runner's have none.
+RUNNER, CLUSTER = "runner", "cluster"
 # A healthy runner answers itself within a millisecond; past this it could have missed something.
 BLIND_AFTER_S = 0.05
 # How long a span waits for the control target to say that it was planned.
@@ -30,11 +32,12 @@ class Span:
     end_s: float
     reason: str
 
-    def as_event(self, now_s: float) -> dict[str, Any]:
-        """Return the event `control.blind`."""
+    def as_event(self, now_s: float, vantage: str = RUNNER) -> dict[str, Any]:
+        """Return the event `control.blind`: it concerns the series of that vantage."""
         return {
             "t": now_s,
             "kind": "control.blind",
+            "vantage": vantage,
             "start_s": self.start_s,
             "end_s": self.end_s,
             "reason": self.reason,
@@ -44,11 +47,12 @@ class Span:
 class BlindWatch:
     """Turns the control series' samples into blind spans, leaving out the outages that were planned.
 
-    Feed it batches in any order of completion; ask `decided` now and then.
+    Feed it batches in any order of completion; ask `decided` now and then. `events` is the log in which
+    the outages are announced; None: there are none.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self._events = run_dir / "events.jsonl"
+    def __init__(self, events: Path | None) -> None:
+        self._events = events
         self._last_good_s: dict[str, float] = {}
         self._failing: dict[str, tuple[float, str]] = {}
         self._pending: list[Span] = []
@@ -90,7 +94,7 @@ class BlindWatch:
         if not ripe:
             return []
         self._pending = [span for span in self._pending if span not in ripe]
-        planned = planned_outages(self._events, now_s)
+        planned = planned_outages(self._events, now_s) if self._events else []
         return [
             span
             for span in ripe
@@ -98,6 +102,11 @@ class BlindWatch:
                 start - _MARGIN_S < span.end_s and span.start_s < end + _MARGIN_S for start, end in planned
             )
         ]
+
+
+def vantage_of(series: str) -> str:
+    """Return from where a series looks."""
+    return series.rpartition("/")[2].partition("@")[2] or RUNNER
 
 
 def planned_outages(events: Path, now_s: float) -> list[tuple[float, float]]:
@@ -111,6 +120,8 @@ def planned_outages(events: Path, now_s: float) -> list[tuple[float, float]]:
             if b'"calibration.' not in line or not line.endswith(b"\n"):
                 continue
             event = json.loads(line)
+            if not str(event.get("series", f"{CONTROL}/")).startswith(f"{CONTROL}/"):
+                continue  # of the target behind the product's kind of path
             if event["kind"] == "calibration.outage":
                 done.append((event["outer_start_s"], event["outer_end_s"]))
             elif event["kind"] == "calibration.armed":

@@ -98,8 +98,18 @@ class Child:
             self._note("process.ended", pid=self._process.pid, status=self._process.returncode)
         return self._process.returncode
 
-    def wait_for(self, description: str, probe: Callable[[], Any], timeout_s: float) -> Any:
-        """Wait until `probe` gives something, but not longer than the process lives."""
+    def wait_for(
+        self,
+        description: str,
+        probe: Callable[[], Any],
+        timeout_s: float,
+        *,
+        last: Callable[[], object] | None = None,
+    ) -> Any:
+        """Wait until `probe` gives something, but not longer than the process lives.
+
+        `last` describes the last state for the error; without, it is the last line that it printed.
+        """
 
         def alive_and_there() -> Any:
             found = probe()
@@ -107,7 +117,9 @@ class Child:
                 self.check()
             return found
 
-        return wait_until(description, alive_and_there, timeout_s, interval_s=0.02, last=self.last_said)
+        return wait_until(
+            description, alive_and_there, timeout_s, interval_s=0.02, last=last or self.last_said
+        )
 
     def _note(self, kind: str, **fields: object) -> None:
         line = {"t": self._now(), "kind": kind, "name": self.name, **fields}

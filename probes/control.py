@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import struct
 import sys
@@ -25,6 +26,7 @@ from core.clock import RunClock
 from core.files import append_line
 from probes.lifeline import watch_stdin
 from probes.priority import go_first
+from probes.ticker import sleep_exactly
 
 MODES = ("refused", "reset", "stall", "503")
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -35,8 +37,29 @@ def _answer(status: str, body: bytes) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{who}\r\n\r\n".encode() + body
 
 
+_LEAST_PORT = 10_000
+_LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _OK = _answer("200 OK", b"ok")
 _UNAVAILABLE = _answer("503 Service Unavailable", b"planned")
+
+
+def _free_server(host: str, port: int) -> socket.socket:
+    """Listen on a port, by default on one that no client of this machine gets as its own.
+
+    While the target refuses connections its port is free: a client that happened to get it as its local
+    port would connect to itself, and the target could not listen again.
+    """
+    if port:
+        return socket.create_server((host, port), backlog=4096)
+    lowest, highest = _LEAST_PORT, 32767
+    with contextlib.suppress(OSError, ValueError):
+        highest = int(_LOCAL_PORTS.read_text().split()[0]) - 1
+    for candidate in random.sample(
+        range(lowest, max(highest, lowest) + 1), min(50, max(1, highest - lowest))
+    ):
+        with contextlib.suppress(OSError):
+            return socket.create_server((host, candidate), backlog=4096)
+    return socket.create_server((host, 0), backlog=4096)
 
 
 class ControlTarget:
@@ -64,7 +87,7 @@ class ControlTarget:
             self._reset_all()
         self._mode = mode
         start_s = self._clock.now()
-        await asyncio.sleep(length_s)
+        await sleep_exactly(self._loop, length_s)
         end_s = self._clock.now()
         self._mode = ""
         if mode == "refused":
@@ -87,7 +110,7 @@ class ControlTarget:
         self._reset_all()
 
     def _listen(self) -> None:
-        listener = socket.create_server((self._host, self.port), backlog=4096, reuse_port=False)
+        listener = _free_server(self._host, self.port)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._listener = listener
@@ -169,7 +192,7 @@ class _Commands:
             mode, length_s = command["mode"], float(command["length_s"])
             if mode not in MODES:
                 raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
-            await asyncio.sleep(float(command.get("delay_s", 0)))
+            await sleep_exactly(asyncio.get_running_loop(), float(command.get("delay_s", 0)))
             self._emit({"kind": "calibration.armed", "mode": mode, "length_s": length_s})
             truth = await self._target.outage(mode, length_s)
             self._emit({"kind": "calibration.outage", **truth})

@@ -37,6 +37,14 @@ class Endpoint:
             )
         if not parts.hostname:
             raise MisuseError(f"URL {url!r}: expected a host, got none")
+        if port == 0:
+            raise MisuseError(f"URL {url!r}: port: expected 1 to 65535, got 0")
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError:
+            raise MisuseError(
+                f"URL {url!r}: expected a host name of labels with 1 to 63 characters, got {parts.hostname!r}"
+            ) from None
         if parts.username is not None:
             raise MisuseError("URL: expected no user name or password in it: they would end up in the report")
         if not url.isascii() or any(c.isspace() for c in url):
@@ -85,5 +93,7 @@ class Endpoint:
 
     def reach(self, timeout_s: float) -> None:
         """Connect once and close (blocking); OSError says why that is impossible."""
-        _, address = self.resolve(timeout_s=timeout_s)
-        socket.create_connection(address[:2], timeout=timeout_s).close()
+        family, address = self.resolve(timeout_s=timeout_s)
+        with socket.socket(family, socket.SOCK_STREAM) as attempt:
+            attempt.settimeout(timeout_s)
+            attempt.connect(address)

@@ -80,6 +80,9 @@ class Connection:
             self._fail(*outcome_of(error, local=True))
             return
         self._socket, self._fd = sock, sock.fileno()
+        if self._fd >= request.handles:
+            self._fail("runner", "EMFILE")
+            return
         sample.phase = "connect"
         # Closing with a reset leaves no TIME_WAIT, so thousands a second never run out of ports.
         # It happens only after the outcome is known, so it cannot change a measurement.

@@ -49,3 +49,12 @@ def watch_stdin_in_thread(end: Callable[[], object]) -> None:
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: end())
+
+
+def watch_stdin_lines(line: Callable[[bytes], object], end: Callable[[], object]) -> None:
+    """Call `line` for each line of stdin and `end` when it closes (blocking, so for a thread of its own)."""
+    with os.fdopen(os.dup(0), "rb") as stdin:
+        for text in stdin:
+            if text.strip():
+                line(text)
+    end()

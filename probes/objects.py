@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from clients.kubernetes import pod_ready
 
@@ -15,17 +16,23 @@ _REVISION = "deployment.kubernetes.io/revision"
 def pod_event(change: str, pod: Json) -> Json:
     """Describe a pod: where it runs, whether it serves, and its containers."""
     meta, status = pod["metadata"], pod.get("status", {})
+    spec = pod.get("spec", {})
     containers = status.get("containerStatuses") or []
+    hooks = [hook for hook in map(_pre_stop, spec.get("containers") or []) if hook]
     return {
         "kind": "k8s.pod",
         "type": change,
         "namespace": meta.get("namespace", ""),
         "name": meta["name"],
         "uid": meta["uid"],
-        "node": pod.get("spec", {}).get("nodeName", ""),
+        "node": spec.get("nodeName", ""),
         "phase": status.get("phase", ""),
         "ready": pod_ready(pod),
         "deleting": bool(meta.get("deletionTimestamp")),
+        # A delete may shorten the time that the spec gives.
+        "grace_s": meta.get("deletionGracePeriodSeconds", spec.get("terminationGracePeriodSeconds")),
+        "pre_stop": [words for words, _ in hooks],
+        "pre_stop_s": max((seconds for _, seconds in hooks if seconds is not None), default=None),
         "restarts": sum(int(one.get("restartCount", 0)) for one in containers),
         "containers": [_container(one) for one in containers],
         "labels": meta.get("labels") or {},
@@ -85,6 +92,43 @@ DESCRIBED: Mapping[str, Callable[[str, Json], Json]] = {
     "deployments": deployment_event,
     "events": event_event,
 }
+
+
+def node_event(change: str, node: Json) -> Json:
+    """Describe a node: whether its kubelet says that it is ready, and whether it takes pods."""
+    conditions = node.get("status", {}).get("conditions") or []
+    ready: Json = next((one for one in conditions if one.get("type") == "Ready"), {})
+    return {
+        "kind": "k8s.node",
+        "type": change,
+        "name": node["metadata"]["name"],
+        "ready": ready.get("status") == "True",
+        "reason": ready.get("reason") or "",
+        "unschedulable": bool(node.get("spec", {}).get("unschedulable")),
+    }
+
+
+def _pre_stop(container: Json) -> tuple[str, float | None] | None:
+    """Return a container's preStop hook in words, and how long it takes if it says so."""
+    hook = (container.get("lifecycle") or {}).get("preStop") or {}
+    if "sleep" in hook:
+        seconds = float(hook["sleep"].get("seconds", 0))
+        return f"sleep {seconds:g} s", seconds
+    if "httpGet" in hook:
+        path = str(hook["httpGet"].get("path", "/"))
+        return f"GET {path}", _number((parse_qs(urlsplit(path).query).get("seconds") or [""])[0])
+    if "exec" in hook:
+        command = [str(word) for word in hook["exec"].get("command") or []]
+        sleeps = len(command) == 2 and command[0].rpartition("/")[2] == "sleep"
+        return " ".join(command), _number(command[1]) if sleeps else None
+    return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _container(status: Json) -> Json:

@@ -13,9 +13,9 @@ from probes.response import ResponseReader
 class Request:
     """What a series asks, of whom, and what counts as a good answer.
 
-    `address` is (family, sockaddr). `expected` is the set of good statuses, empty for 200 to 399.
-    `body` must occur in the answer's body. `offset_s` turns monotonic into Unix seconds. `single_use`
-    closes the connection after one answer.
+    `address` is (family, sockaddr). `expected` is the set of good statuses, empty for 200 to 399. `handles`
+    is how many file handles probes may use. `body` must occur in the answer's body. `offset_s` turns
+    monotonic into Unix seconds. `single_use` closes the connection after one answer.
     """
 
     address: tuple[int, Any]
@@ -27,6 +27,7 @@ class Request:
     body: bytes
     offset_s: float
     single_use: bool
+    handles: int
 
     def fault(self, answer: ResponseReader) -> tuple[str, str]:
         """Return outcome and error of a whole answer."""

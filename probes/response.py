@@ -88,8 +88,8 @@ class ResponseReader:
             elif name == b"transfer-encoding":
                 self._chunked = value.strip().lower().endswith(b"chunked")
             elif name == b"connection":
-                wish = value.strip().lower()
-                self.keep_alive = wish == b"keep-alive" or (self.keep_alive and wish != b"close")
+                wishes = [wish.strip() for wish in value.lower().split(b",")]
+                self.keep_alive = b"close" not in wishes and (self.keep_alive or b"keep-alive" in wishes)
             elif name == b"x-pod-name":
                 self.instance = value.strip().decode("latin-1")
             elif name == b"x-version":

@@ -12,25 +12,25 @@ import asyncio
 import contextlib
 import gc
 import json
+import math
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import uvloop
 
 from core.clock import RunClock
-from core.files import append_line
-from probes.blind import BLIND_AFTER_S, Span
-from probes.flusher import Batch, Flusher
+from probes.blind import BLIND_AFTER_S, Span, vantage_of
 from probes.lifeline import watch_stdin
 from probes.priority import go_first
 from probes.sample import Sample
 from probes.series import Series, SeriesConfig
+from probes.sink import Batch, Sink
 from probes.ticker import Ticker
 
 FLUSH_S = 0.5
@@ -40,17 +40,15 @@ _COLLECT_GARBAGE_EVERY = 60  # flushes
 
 
 class Sampler:
-    """All series of a run, their ticks and their way to the disk."""
+    """All series of a configuration, their ticks and their way to the sink."""
 
-    def __init__(self, config: Mapping[str, Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._clock = RunClock(offset_s=config["offset_s"])
-        self._run_dir = Path(config["run_dir"])
+    def __init__(
+        self, configs: Sequence[SeriesConfig], clock: RunClock, loop: asyncio.AbstractEventLoop, sink: Sink
+    ) -> None:
+        self._loop, self._clock, self._sink = loop, clock, sink
         self._done: list[Sample] = []
         self._frozen: list[Span] = []
-        configs = [SeriesConfig.from_json(record) for record in config["series"]]
         self.series = [Series(one, self._clock.offset_s, loop, self._take) for one in configs]
-        self._flusher = Flusher(self._run_dir)
         self._tickers: list[Ticker] = []
         self._last_tick_s = 0.0
         self._resolver: asyncio.Task[None] | None = None
@@ -91,18 +89,18 @@ class Sampler:
         if self._flush_timer:
             self._flush_timer.cancel()
         self._hand_over()
-        await self._loop.run_in_executor(None, self._flusher.close, self._clock.now())
-        self.error = self.error or self._flusher.error
+        await self._loop.run_in_executor(None, self._sink.close, self._clock.now())
+        self.error = self.error or self._sink.error
         for one in self.series:
-            late_ms = np.frombuffer(one.lateness_s) * 1000 if one.lateness_s else np.zeros(1)
+            late_s = sorted(one.lateness_s) or [0.0]
             self._emit(
                 "probe.ended",
                 one,
                 sent=one.sent,
                 coverage=one.sent / one.ticks if one.ticks else 0.0,
-                lateness_p50_ms=round(float(np.percentile(late_ms, 50)), 3),
-                lateness_p99_ms=round(float(np.percentile(late_ms, 99)), 3),
-                lateness_max_ms=round(float(late_ms.max()), 3),
+                lateness_p50_ms=_milliseconds(late_s, 0.5),
+                lateness_p99_ms=_milliseconds(late_s, 0.99),
+                lateness_max_ms=_milliseconds(late_s, 1.0),
                 **({"error": self.error} if self.error else {}),
             )
 
@@ -136,8 +134,8 @@ class Sampler:
         self._flushes += 1
         if self._flushes % _COLLECT_GARBAGE_EVERY == 0:
             gc.collect()
-        if self._flusher.error:
-            self.error = self._flusher.error
+        if self._sink.error:
+            self.error = self._sink.error
             self.stopped.set()
 
     def _hand_over(self) -> None:
@@ -153,7 +151,7 @@ class Sampler:
             }
             for one in self.series
         }
-        self._flusher.put(Batch(samples=samples, spans=spans, status=status, now_s=now_s))
+        self._sink.put(Batch(samples=samples, spans=spans, status=status, now_s=now_s))
 
     async def _resolve_all(self) -> None:
         for one in self.series:
@@ -177,17 +175,29 @@ class Sampler:
             "t": self._clock.now(),
             "kind": kind,
             "series": one.config.series,
+            "vantage": vantage_of(one.config.series),
             "target": one.config.target,
             "connection": one.config.connection,
             "rate": one.config.rate,
             "timeout_s": one.config.timeout_s,
         }
-        append_line(self._run_dir / "events.jsonl", {**record, **fields})
+        self._sink.event({**record, **fields})
+
+
+def _milliseconds(ordered_s: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile of ordered seconds, in milliseconds."""
+    return round(ordered_s[max(0, math.ceil(share * len(ordered_s)) - 1)] * 1000, 3)
 
 
 async def _main(config: Mapping[str, Any]) -> int:
+    # Arrow is for the runner alone: a pod has no disk to write to.
+    from probes.flusher import Flusher  # noqa: PLC0415
+
     loop = asyncio.get_running_loop()
-    sampler = Sampler(config, loop)
+    loop.set_default_executor(ThreadPoolExecutor(initializer=partial(go_first, but_for_ticks=True)))
+    configs = [SeriesConfig.from_json(record) for record in config["series"]]
+    clock, flusher = RunClock(offset_s=config["offset_s"]), Flusher(Path(config["run_dir"]))
+    sampler = Sampler(configs, clock, loop, flusher)
     loop.set_exception_handler(sampler.failed)
     watch_stdin(loop, sampler.stopped.set)
     await sampler.start()
@@ -196,7 +206,8 @@ async def _main(config: Mapping[str, Any]) -> int:
     return 1 if sampler.error else 0
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
+    """Allow this process as many files, and so connections, as the system lets it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -204,7 +215,7 @@ def _raise_file_limit() -> None:
 
 if __name__ == "__main__":
     config_of_run = json.loads(Path(sys.argv[1]).read_text())
-    _raise_file_limit()
+    raise_file_limit()
     go_first()
     # The writer's thread must not keep the ticks waiting for Python's lock.
     sys.setswitchinterval(0.0005)

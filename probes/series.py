@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
+import sys
 import time
 from array import array
 from collections import deque
@@ -21,6 +23,7 @@ NEW, REUSED = "new", "reused"
 # A tick this late is not sent any more: after a long freeze a burst would load the product and tell
 # nothing. It is missing from the coverage instead.
 GIVE_UP_S = 1.0
+KEPT_HANDLES = 64
 _BREAKS = frozenset({"refused", "reset", "timeout", "truncated", "other"})
 
 
@@ -105,6 +108,7 @@ class Series:
             body=config.body.encode(),
             offset_s=self._offset_s,
             single_use=self._single_use,
+            handles=_handles(),
         )
 
     def unresolved(self, error: OSError) -> None:
@@ -178,6 +182,12 @@ class Series:
         if not sample.retry:
             self.lateness_s.append(sample.sent_s - sample.scheduled_s)
         self._take(sample)
+
+
+def _handles() -> int:
+    """Return how many of this process's file handles its probes may use, so that it can still write."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - KEPT_HANDLES)
 
 
 def _tls_context(*, insecure: bool) -> ssl.SSLContext:

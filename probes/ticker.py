@@ -81,6 +81,23 @@ class Ticker:
             self._tick(due_s)
 
 
+async def sleep_exactly(loop: asyncio.AbstractEventLoop, span_s: float) -> None:
+    """Sleep to the microsecond, where a loop's own timers are rounded to milliseconds."""
+    over = loop.create_future()
+    start_s = time.monotonic() + span_s
+
+    def wake(_due_s: float) -> None:
+        if not over.done():
+            over.set_result(None)
+        ticker.stop()
+
+    ticker = Ticker(loop, start_s, 1.0, wake)
+    try:
+        await over
+    finally:
+        ticker.stop()
+
+
 def _timerfd(start_s: float, period_s: float) -> int | None:
     try:
         library = ctypes.CDLL(None, use_errno=True)

@@ -20,21 +20,33 @@ from clients.kubernetes import ApiError, Cluster
 from core.clock import RunClock
 from core.files import append_line
 from probes.lifeline import watch_stdin_in_thread
-from probes.objects import DESCRIBED, Json
+from probes.nodes import NAMESPACE, Heartbeats
+from probes.objects import DESCRIBED, Json, node_event
 
 _WATCH_S = 30
 _RETRY_S = 0.5
+_HEARTBEATS_EVERY_S = 1.0
+_FORBIDDEN = (401, 403)
 
 
 class Watcher:
     """Follows one kind of object: a list, then its changes, and again after a gap."""
 
     def __init__(
-        self, cluster: Cluster, namespace: str, resource: str, clock: RunClock, emit: Callable[[Json], None]
+        self,
+        cluster: Cluster,
+        namespace: str,
+        resource: str,
+        clock: RunClock,
+        emit: Callable[[Json], None],
+        *,
+        describe: Callable[[str, Json], Json | None] | None = None,
+        optional: bool = False,
     ) -> None:
         self._cluster, self._namespace, self._resource = cluster, namespace, resource
         self._clock, self._emit = clock, emit
-        self._describe = DESCRIBED[resource]
+        self._describe = describe or DESCRIBED[resource]
+        self._optional = optional
         self._known: dict[str, Json] = {}  # uid → the object as last seen
         self._version = ""
         self.listed = threading.Event()
@@ -58,6 +70,9 @@ class Watcher:
                         "reason": str(error),
                     }
                 )
+                if self._optional and error.status in _FORBIDDEN:
+                    self.listed.set()
+                    return
                 stopped.wait(_RETRY_S)
 
     def _list(self) -> None:
@@ -96,7 +111,28 @@ class Watcher:
                 self._tell(change.type, change.object)
 
     def _tell(self, change: str, item: Json) -> None:
-        self._emit({"t": self._clock.now(), **self._describe(change, item)})
+        described = self._describe(change, item)
+        if described is not None:
+            self._emit({"t": self._clock.now(), **described})
+
+
+def _watchers(
+    config: dict[str, Any], clock: RunClock, heartbeats: Heartbeats, emit: Callable[[Json], None]
+) -> list[Watcher]:
+    def cluster() -> Cluster:
+        # One for each watcher: a stream occupies its connection.
+        return Cluster(Path(config["kubeconfig"]), config.get("context"))
+
+    def heard(change: str, lease: Json) -> None:
+        for event in heartbeats.heard(change, lease["metadata"]["name"], clock.now()):
+            emit(event)
+
+    # Nodes belong to nobody's namespace: who may not see them watches without.
+    return [
+        *(Watcher(cluster(), config["namespace"], name, clock, emit) for name in DESCRIBED),
+        Watcher(cluster(), "", "nodes", clock, emit, describe=node_event, optional=True),
+        Watcher(cluster(), NAMESPACE, "leases", clock, emit, describe=heard, optional=True),
+    ]
 
 
 def _main(config: dict[str, Any]) -> None:
@@ -105,19 +141,12 @@ def _main(config: dict[str, Any]) -> None:
     events = Path(config["run_dir"]) / "events.jsonl"
     clock = RunClock(offset_s=config["offset_s"])
     failed = threading.Event()
-    watchers = []
-    for resource in DESCRIBED:
-        # A client of its own for each: a stream occupies its connection.
-        cluster = Cluster(Path(config["kubeconfig"]), config.get("context"))
-        watchers.append(
-            Watcher(
-                cluster,
-                config["namespace"],
-                resource,
-                clock,
-                lambda event: append_line(events, event),
-            )
-        )
+    heartbeats = Heartbeats()
+
+    def emit(event: Json) -> None:
+        append_line(events, event)
+
+    watchers = _watchers(config, clock, heartbeats, emit)
 
     def follow(watcher: Watcher) -> None:
         try:
@@ -133,7 +162,9 @@ def _main(config: dict[str, Any]) -> None:
         pass
     if not stopped.is_set():
         print(json.dumps({"ready": True}), flush=True)  # noqa: T201 - the parent reads it
-    stopped.wait()
+    while not stopped.wait(_HEARTBEATS_EVERY_S):
+        for event in heartbeats.overdue(clock.now()):
+            emit(event)
     sys.stderr.flush()
     # The streams block in reads for up to half a minute; every line is written whole, so just leave.
     os._exit(1 if failed.is_set() else 0)

@@ -14,7 +14,7 @@ from typing import Any
 import allure
 
 from core.files import write_atomic
-from reports.measures import allowed, measured, sentence
+from reports.measures import allowed, asked, measured, sentence
 from reports.outcomes import raise_for
 from reports.run_info import RunInfo
 from reports.runs import Run
@@ -56,6 +56,16 @@ def prepare_results(folder: Path, info: RunInfo) -> None:
     write_atomic(folder / "executor.json", json.dumps(_executor(info, os.environ), indent=2))
 
 
+def attach_plan(provisioned: Mapping[str, Any] | None) -> None:
+    """Attach what Terraform said it would do, and how long each step took, to the running test or fixture."""
+    if provisioned is None or not provisioned["plan"]:
+        return
+    attach: Any = allure.attach  # its functions carry no types
+    attach.file(provisioned["plan"], name="Terraform plan", attachment_type=allure.attachment_type.TEXT)
+    steps = "\n".join(f"{step:<10} {seconds:7.2f} s" for step, seconds in provisioned["seconds"].items())
+    attach(steps, name="Terraform steps", attachment_type=allure.attachment_type.TEXT)
+
+
 def record_verdict(verdict: Verdict, run: Run, *, picture: str | None = None) -> None:
     """Label the running test case with a verdict, and attach its steps and evidence.
 
@@ -63,7 +73,7 @@ def record_verdict(verdict: Verdict, run: Run, *, picture: str | None = None) ->
     timeline. Only what identifies the case counts as its history; the figures are shown, not compared.
     """
     case: Any = allure.dynamic  # its functions carry no types
-    case.title(f"{verdict.scenario}: {verdict.sla} of {verdict.subject}")
+    case.title(f"{verdict.scenario}: {asked(verdict)} of {verdict.subject}")
     case.epic(run.info().environment)
     case.feature(verdict.scenario)
     case.story(verdict.sla)

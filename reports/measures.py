@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from slas.verdicts import Bracket, Verdict
 
 
@@ -12,6 +14,9 @@ def figure(value: float, unit: str) -> str:
     """
     if unit == "bool":
         return "yes" if value else "no"
+    if unit == "share":
+        # Rounded down: what is not whole never reads as whole.
+        return f"{math.floor(value * 1000) / 10:g} %"
     digits = {"ms": 0, "s": 2, "ratio": 4}.get(unit, 3)
     if round(value, digits) == 0 and value != 0:
         return f"{value:.1g}"
@@ -37,17 +42,24 @@ def measured(verdict: Verdict) -> str:
 
 
 def allowed(verdict: Verdict) -> str:
-    """Return the bound, such as `≤ 2 s`, or `yes` for what must hold."""
+    """Return the bound, such as `≤ 2 s`, `≥ 100 %` of a share, or `yes` for what must hold."""
     if verdict.allowed is None:
         return "none"
     text = with_unit(figure(verdict.allowed, verdict.unit), verdict.unit)
-    return text if verdict.unit == "bool" else f"≤ {text}"
+    if verdict.unit == "bool":
+        return text
+    return f"{'≥' if verdict.unit == 'share' else '≤'} {text}"
+
+
+def asked(verdict: Verdict) -> str:
+    """Return the SLA, and the phase of the scenario where it was judged in one."""
+    return f"{verdict.sla} ({verdict.phase})" if verdict.phase else verdict.sla
 
 
 def sentence(verdict: Verdict) -> str:
     """Return the verdict in one line: what, about whom, measured, allowed, and why."""
     cause = f": {verdict.cause}" if verdict.cause else ""
     return (
-        f"{verdict.verdict.value} {verdict.sla} of {verdict.subject} in {verdict.scenario}: "
+        f"{verdict.verdict.value} {asked(verdict)} of {verdict.subject} in {verdict.scenario}: "
         f"measured {measured(verdict)}, allowed {allowed(verdict)}{cause}"
     )

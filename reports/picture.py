@@ -1,4 +1,4 @@
-"""A picture of a span of a run: probes, release and fault phases, and pods, on one axis of time.
+"""A picture of a span of a run on one axis: probes, load, releases, faults, alerts, replicas and pods.
 
 A self-made SVG without scripts, so that it can be attached anywhere.
 """
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reports.picture_rows import fault_spans, grouped, load, replicas
+
 WIDTH, LEFT, ROW, TOP = 1000, 190, 24, 40
 PLOT = WIDTH - LEFT - 10
 LABEL = 58  # pixels that the longest phase name takes
@@ -25,13 +27,19 @@ PHASES = {
     "fault.injected": "injected",
     "fault.proved": "proved",
     "fault.failed": "failed",
+    "fault.healing": "healing",
     "fault.healed": "healed",
     "fault.gone": "gone",
     "fault.recovered": "recovered",
+    "fault.aborted": "aborted",
+    "fault.unrecovered": "unrecovered",
+    "alert.firing": "firing",
+    "alert.resolved": "resolved",
     "release.started": "started",
     "release.ended": "ended",
     "release.serving": "serving",
 }
+_ALARMING = {"fault.failed", "fault.unrecovered", "fault.aborted", "alert.firing"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +65,20 @@ def draw(
     until = sorted((event for event in events if event["t"] <= end_s), key=lambda event: float(event["t"]))
     inside = [event for event in until if event["t"] >= start_s]
     rows = [(name, _columns(samples[name], start_s, span_s)) for name in sorted(samples)]
-    for prefix, label in (("release", "release"), ("fault", "fault")):
-        found = [event for event in inside if event["kind"] in PHASES and event["kind"].startswith(prefix)]
-        if found:
-            rows.append((label, _marks(found, start_s, span_s)))
+
+    def x(moment_s: float) -> float:
+        return _x(moment_s, start_s, span_s)
+
+    sent = load(inside, x, start_s)
+    rows += [("load", sent)] if sent else []
+    marked = [event for event in inside if event["kind"] in PHASES]
+    releases = [event for event in marked if event["kind"].startswith("release")]
+    rows += [("release", _marks(releases, start_s, span_s))] if releases else []
+    for label, found in grouped(event for event in marked if event["kind"].startswith("fault")).items():
+        rows.append((label, fault_spans(found, x, end_s) + _marks(found, start_s, span_s)))
+    alerts = [event for event in marked if event["kind"].startswith("alert")]
+    rows += [("alert", _marks(alerts, start_s, span_s))] if alerts else []
+    rows += replicas(until, x, start_s, end_s)
     by_pod: dict[str, list[Mapping[str, Any]]] = {}
     for event in until:
         if event["kind"] == "k8s.pod":
@@ -127,8 +145,8 @@ def _marks(found: list[Mapping[str, Any]], start_s: float, span_s: float) -> str
 
 
 def _mark(event: Mapping[str, Any], x: float, *, worded: bool) -> str:
-    what = event.get("service") or event.get("fault") or event.get("fault_id") or ""
-    colour = RED if event["kind"] == "fault.failed" or event.get("ok") is False else BLUE
+    what = event.get("service") or event.get("fault") or event.get("fault_id") or event.get("alert") or ""
+    colour = RED if event["kind"] in _ALARMING or event.get("ok") is False else BLUE
     label = PHASES[event["kind"]]
     anchor, shift = ("end", -3) if x > WIDTH - LABEL else ("start", 3)
     words = f'<text x="{x + shift:.1f}" y="14" text-anchor="{anchor}" fill="{colour}">{label}</text>'

@@ -83,6 +83,10 @@ class Run:
         """Read run.json; raises SettingsError if it is damaged."""
         return read_info(self.path)
 
+    def running(self) -> bool:
+        """Tell whether its owner is alive and has not ended it."""
+        return _running(self)
+
     def append(self, kind: str, **fields: object) -> None:
         """Append an event, stamped `t` (Unix seconds of the run's clock); fields may state `t` themselves."""
         append_line(self.events, {"t": self.clock.now(), "kind": kind, **fields})

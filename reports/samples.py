@@ -15,7 +15,7 @@ COLUMNS = ["series", "sent_s", "finished_s", "outcome", "retry"]
 
 
 def read_series(folder: Path, start_s: float, end_s: float, *, slow_ms: float) -> dict[str, Series]:
-    """Read the scheduled samples sent within a span (Unix s), by series.
+    """Read the scheduled samples of probes sent within a span (Unix s), by series; those of load are not.
 
     A segment that a killed writer left torn is passed over: its span shows white.
     """
@@ -45,4 +45,5 @@ def read_series(folder: Path, start_s: float, end_s: float, *, slow_ms: float) -
     return {
         str(name): Series(sent_s=sent_s[names == name], state=state[names == name])
         for name in np.unique(names)
+        if not str(name).startswith("load:")
     }

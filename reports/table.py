@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reports.measures import allowed, measured
+from reports.measures import allowed, asked, measured
 from slas.verdicts import Outcome, Verdict, merge
 
 COLOURS = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
@@ -29,7 +29,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Table:
     table.add_column("verdict", no_wrap=True)
     table.add_column("cause", overflow="fold")
     for verdict in verdicts:
-        cells = (verdict.scenario, verdict.sla, verdict.subject, measured(verdict), allowed(verdict))
+        cells = (verdict.scenario, asked(verdict), verdict.subject, measured(verdict), allowed(verdict))
         table.add_row(
             *(Text(cell) for cell in cells),  # Text, since a subject such as [a] is no markup
             Text(verdict.verdict.value, style=COLOURS[verdict.verdict]),

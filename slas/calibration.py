@@ -51,11 +51,13 @@ def calibrate(
     slow_s: float,
     blind: Sequence[tuple[float, float]] = (),
     tolerance_s: float = TOLERANCE_S,
+    placed_within_s: float = 0.0,
 ) -> CalibrationResult:
     """Judge one series against an outage known to have lasted from `truth_start_s` to `truth_end_s`.
 
     `samples` are those of this outage alone, with good ones before and after. It is found if probes
-    failed then, and the truth lies within the bracket give or take `tolerance_s`.
+    failed then, and the truth lies within the bracket give or take `tolerance_s`. `placed_within_s` is how
+    far off the truth's place may be, where another clock measured it: its length is right all the same.
     """
     truth_s = truth_end_s - truth_start_s
     start_s = min([truth_start_s, *samples.sent_s[samples.sent_s > 0].tolist()])
@@ -66,9 +68,10 @@ def calibrate(
         end_s=end_s,
         slow_s={series: slow_s},
         rate={series: rate},
-        blind=blind,
+        blind={series: blind},
     )
-    hits = [one for one in seen.intervals if one.start_s < truth_end_s and one.end_s > truth_start_s]
+    from_s, to_s = truth_start_s - placed_within_s, truth_end_s + placed_within_s
+    hits = [one for one in seen.intervals if one.start_s < to_s and one.end_s > from_s]
     bracket = Bracket(lower=sum(hit.lower_s for hit in hits), upper=sum(hit.upper_s for hit in hits))
     reason = None
     if not len(samples):

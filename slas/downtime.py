@@ -2,7 +2,7 @@
 
 An outage seen by either series counts. Outages of several series that overlap are one: its lower is the
 time that some series proves, its upper the time from the first to the last bound of any of them. What
-nobody saw (blind spans of the runner, missing ticks) adds to the total's upper and to nothing else.
+a series did not see (blind spans of its vantage, missing ticks) proves nothing, and adds to upper.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from slas.outages import KINDS, STALL, SeriesOutages, find_outages
 from slas.samples import SampleColumns
-from slas.spans import Spans, clip, length, overlap, spans_of, union
+from slas.spans import Spans, clip, grown, length, spans_of, union, without
 from slas.verdicts import Bracket
 
 # A probe's wait reaches no further than this beyond the window in which it is judged.
@@ -66,6 +66,9 @@ class Interval:
 class Downtime:
     """What a window held: `total` and `longest` outage in seconds, and what they rest on.
 
+    The longest is as long as the longest span that is certain without a break, and at most as long as the
+    longest one in which no series saw the service up throughout.
+
     `intervals` are the outages in order (the longest 200 if there are more: `outages` counts all);
     `stalls` are those of each series in which answers came too late. `failed` and `looks` count the probes
     sent in the window. `blind_s` was seen by nobody; `longest_gap_s` is the longest time in which some
@@ -91,25 +94,30 @@ def measure(
     slow_s: Mapping[str, float],
     rate: Mapping[str, float],
     resolution_s: float = 0.0,
-    blind: Sequence[tuple[float, float]] = (),
+    blind: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    placed_within_s: Mapping[str, float] | None = None,
 ) -> Downtime:
     """Measure the downtime that these series prove between two moments.
 
-    `slow_s` and `rate` (probes per second) are by series. A time without a probe is a blind span if it is
-    longer than five ticks and than `resolution_s`. A series without samples is blind throughout.
+    `slow_s`, `rate` (probes per second), `blind` (spans in which its vantage could not see) and
+    `placed_within_s` are by series. The last is how wrong the clock of its vantage may be: what such a
+    series saw is certain only where it holds for every error up to that, and possible where it holds for
+    one. A time without a probe is a blind span if it is longer than five ticks and than `resolution_s`. A
+    series without samples is blind throughout.
     """
-    blind_spans = spans_of(blind)
+    blind_spans = {series: spans_of((blind or {}).get(series, ())) for series in samples}
     found = [
         find_outages(
             series,
             _near(columns, start_s, end_s),
             slow_s=slow_s[series],
             gap_s=max(5.0 / rate[series], resolution_s),
-            blind=blind_spans,
+            blind=blind_spans[series],
         )
         for series, columns in samples.items()
     ]
-    return _merged(found, blind_spans, start_s, end_s)
+    errors_s = [(placed_within_s or {}).get(series, 0.0) for series in samples]
+    return _merged(found, list(blind_spans.values()), errors_s, start_s, end_s)
 
 
 def _near(columns: SampleColumns, start_s: float, end_s: float) -> SampleColumns:
@@ -118,20 +126,36 @@ def _near(columns: SampleColumns, start_s: float, end_s: float) -> SampleColumns
     return columns.take(slice(int(low), int(high)))
 
 
-def _merged(found: Sequence[SeriesOutages], blind: Spans, start_s: float, end_s: float) -> Downtime:
-    uppers = [clip(one.upper, start_s, end_s) for one in found]
-    certain = clip(union(*(one.certain for one in found)), start_s, end_s)
-    proved = certain[:, 1] - certain[:, 0] - overlap(certain[:, 0], certain[:, 1], blind)
+def _merged(
+    found: Sequence[SeriesOutages],
+    blind: Sequence[Spans],
+    errors_s: Sequence[float],
+    start_s: float,
+    end_s: float,
+) -> Downtime:
+    uppers = [
+        clip(grown(one.upper, error_s), start_s, end_s) for one, error_s in zip(found, errors_s, strict=True)
+    ]
+    seen = [
+        without(grown(one.certain, -error_s), spans)
+        for one, spans, error_s in zip(found, blind, errors_s, strict=True)
+    ]
+    certain = clip(union(*seen), start_s, end_s)
+    proved = certain[:, 1] - certain[:, 0]
     hulls = union(*uppers)
     owner = np.searchsorted(hulls[:, 0], certain[:, 0], side="right") - 1
     lowers = np.bincount(owner, weights=proved, minlength=len(hulls)) if len(hulls) else np.zeros(0)
     lengths = hulls[:, 1] - hulls[:, 0]
-    unseen = clip(union(blind, *(_unseen(one, start_s, end_s) for one in found)), start_s, end_s)
+    unseen = clip(union(*blind, *(_unseen(one, start_s, end_s) for one in found)), start_s, end_s)
+    possible = union(hulls, unseen)
     within = [(one.looks.sent_s >= start_s) & (one.looks.sent_s < end_s) for one in found]
     described = np.sort(np.argsort(-lengths, kind="stable")[:_DESCRIBED])
     return Downtime(
-        total=Bracket(lower=float(lowers.sum()), upper=length(union(hulls, unseen))),
-        longest=Bracket(lower=float(lowers.max(initial=0)), upper=float(lengths.max(initial=0))),
+        total=Bracket(lower=float(lowers.sum()), upper=length(possible)),
+        longest=Bracket(
+            lower=float(proved.max(initial=0)),
+            upper=float((possible[:, 1] - possible[:, 0]).max(initial=0)),
+        ),
         outages=len(hulls),
         intervals=tuple(_described(found, hulls[i], float(lowers[i])) for i in described),
         stalls=tuple(stall for one in found for stall in _stalls(one, start_s, end_s)),
@@ -141,7 +165,8 @@ def _merged(found: Sequence[SeriesOutages], blind: Spans, start_s: float, end_s:
         looks=sum(int(np.count_nonzero(inside)) for inside in within),
         blind_s=length(unseen),
         longest_gap_s=max(
-            (_longest_gap(one, blind, start_s, end_s) for one in found), default=end_s - start_s
+            (_longest_gap(one, spans, start_s, end_s) for one, spans in zip(found, blind, strict=True)),
+            default=end_s - start_s,
         ),
     )
 

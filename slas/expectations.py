@@ -16,8 +16,10 @@ from slas.verdicts import Bracket, Outcome, Verdict
 
 # The SLAs and their one unit. Extended in docs/formats.md, never renamed.
 UNITS: Mapping[str, str] = {
+    "acceptance": "share",
     "deploy_time": "s",
     "downtime": "s",
+    "downtime_longest": "s",
     "error_ratio": "ratio",
     "latency_p95": "ms",
     "latency_p99": "ms",
@@ -37,8 +39,9 @@ class Expectation:
     """One thing to judge.
 
     `start_s` and `end_s` bound the span (Unix seconds of the run's clock); `allowed` is in the SLA's
-    unit; `resolution_s` is the coarsest resolution at which zero may be claimed; `details` is what the
-    checker needs besides (series names, revisions, the reason why nothing could be measured).
+    unit; `resolution_s` is the coarsest resolution at which zero may be claimed; `phase` is the part of
+    the scenario that the span is (none: all of it); `details` is what the checker needs besides (series
+    names, revisions, the reason why nothing could be measured).
     """
 
     sla: str
@@ -49,6 +52,7 @@ class Expectation:
     allowed: float
     unit: str
     resolution_s: float | None = None
+    phase: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_event(self) -> dict[str, Any]:
@@ -61,6 +65,9 @@ class Expectation:
         known = {field.name for field in fields(cls)}
         try:
             made = cls(**{name: value for name, value in event.items() if name in known})
+            texts = (made.sla, made.subject, made.scenario, made.unit)
+            if not all(isinstance(text, str) for text in texts) or not isinstance(made.details, Mapping):
+                raise InconclusiveError(f"not an expectation: {texts}, details {type(made.details).__name__}")
             numbers = (made.start_s, made.end_s, made.allowed)
             if not all(math.isfinite(number) for number in numbers):
                 raise InconclusiveError(f"expectation of {made.sla}: expected finite numbers, got {numbers}")
@@ -87,6 +94,7 @@ class Expectation:
             sla=self.sla,
             subject=self.subject,
             scenario=self.scenario,
+            phase=self.phase,
             verdict=outcome,
             measured=measured,
             allowed=self.allowed,

@@ -153,16 +153,19 @@ def _certain(
     waited = np.where(silent, finished - normal_s, -np.inf)
     begin, wait_end = _over(np.minimum, begun, first, last), _over(np.maximum, waited, first, last)
 
-    # The earliest moment at which an answer to a probe sent since the run's first was in the making.
+    # The earliest moment at which an answer was in the making, to a probe sent since the run's first or
+    # to an earlier one that had to wait into the run.
     answers = np.where(looks.outcome == OK, finished - normal_s, np.inf)
     answered = np.minimum.accumulate(answers[::-1])[::-1][first]
+    moments = np.append(np.sort(answers[np.isfinite(answers)]), np.inf)
+    answered = np.minimum(answered, moments[np.searchsorted(moments, begin, side="right")])
     following = np.append(sent, np.inf)[last + 1]
     # Good, and nothing unseen before it; after the last look of all, nothing contradicts a silence.
     followed_by_good = np.append(good, True)[last + 1] & ~np.append(unseen, False)[last]
     next_waited = followed_by_good & (following < answered)
     nobody_later = followed_by_good & silent[last] & (following >= finished[last] - normal_s)
     end = sent[last]
-    end = np.where(nobody_later, np.maximum(end, waited[last]), end)
+    end = np.where(nobody_later, np.maximum(end, np.minimum(answered, waited[last])), end)
     end = np.where(next_waited, np.maximum(sent[last], np.minimum(answered, wait_end)), end)
     # Never past the end of the first good answer: that is what upper says.
     end = np.minimum(end, np.where(followed_by_good, np.append(finished, np.inf)[last + 1], np.inf))

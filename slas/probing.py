@@ -13,12 +13,15 @@ from slas.downtime import Downtime, measure
 from slas.expectations import Expectation
 from slas.outages import STALL, find_outages
 from slas.samples import RUNNER, SampleColumns
+from slas.series import SeriesName
 from slas.spans import spans_of
 from slas.timeline import Event, Timeline
 
 # Below this share of the scheduled probes, what is missing may hide what matters.
 MIN_COVERAGE = 0.99
 _SLOW_MS = 250.0
+# Targets of the harness's own: one behind a Service as the product is, one on the runner itself.
+CALIBRATION, CONTROL = "calibration", "control"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,10 @@ class Probing:
             slow_s=self.slow_s,
             rate=self.rate,
             resolution_s=resolution_s or 0.0,
-            blind=timeline.blind_spans(),
+            blind=timeline.blind_by_series(self.samples),
+            placed_within_s={
+                name: timeline.clock_error_s(name, self.start_s, self.end_s) for name in self.samples
+            },
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -111,24 +117,54 @@ def probing_of(timeline: Timeline, expectation: Expectation) -> Probing:
 def unproved_resolution(timeline: Timeline, expectation: Expectation, series: str) -> str | None:
     """Say why a series is not proved to see outages of the expectation's `resolution_s`; None if it is.
 
-    The proof is a calibration of the series itself, else of the control target over the same kind of
-    connection (`control/new`, `control/reused`); the last one of each mode counts.
+    The proof is a calibration of the series itself, else of the target `calibration` over the same kind of
+    connection from the same vantage. The target `control`, which no path of the product leads to, counts
+    only in a run without the other. The last result of each mode since the series was started counts.
     """
     bound = expectation.resolution_s
     if bound is None:
         return "the expectation names no resolution"
-    results = list(timeline.of_kind("calibration.result", series=series))
-    if not results:
-        control = f"control/{series.rpartition('/')[2]}"
-        results = list(timeline.of_kind("calibration.result", series=control))
+    results = _calibrations(timeline, expectation, series)
     if not results:
         return f"no calibration proved the resolution of {series}"
-    for result in {str(result.get("mode")): result for result in results}.values():
-        if result.get("found") is not True or result.get("resolution_s") is None:
-            return f"the calibration of {series} failed: {result.get('reason') or 'outage not found'}"
+    if missed := missed_calibration(timeline, expectation, series):
+        return missed
+    for result in _last_of_each_mode(results):
         if float(result["resolution_s"]) > bound:
             return f"{series} is proved to resolve {result['resolution_s']:.3f} s, not {bound:g} s"
     return None
+
+
+def missed_calibration(timeline: Timeline, expectation: Expectation, series: str) -> str | None:
+    """Say which calibration of a series did not find its outage; None if each did, or there was none."""
+    for result in _last_of_each_mode(_calibrations(timeline, expectation, series)):
+        if result.get("found") is not True or result.get("resolution_s") is None:
+            return f"the calibration of {series} failed: {result.get('reason') or 'outage not found'}"
+    return None
+
+
+def _last_of_each_mode(results: Iterable[Event]) -> Iterable[Event]:
+    return {str(result.get("mode")): result for result in results}.values()
+
+
+def _calibrations(timeline: Timeline, expectation: Expectation, series: str) -> list[Event]:
+    starts = [float(event["t"]) for event in timeline.of_kind("probe.started", series=series)]
+    began_s = max((start_s for start_s in starts if start_s <= expectation.end_s), default=-math.inf)
+    next_s = min((start_s for start_s in starts if start_s > expectation.end_s), default=math.inf)
+    results = list(timeline.of_kind("calibration.result", start_s=began_s, end_s=next_s))
+    name = SeriesName.parse(series)
+    if any(CALIBRATION in _witnesses(result) for result in results):
+        results = [result for result in results if CONTROL not in _witnesses(result)]
+    for candidate in (series, name.at(CALIBRATION), name.at(CONTROL)):
+        found = [result for result in results if result.get("series") == candidate]
+        if found:
+            return found
+    return []
+
+
+def _witnesses(result: Event) -> set[str]:
+    """Return the targets that a calibration speaks of, and by which of ours it knows."""
+    return {SeriesName.parse(str(result.get(field))).target for field in ("series", "by")}
 
 
 def in_window(columns: SampleColumns, start_s: float, end_s: float) -> SampleColumns:
@@ -141,13 +177,14 @@ def in_window(columns: SampleColumns, start_s: float, end_s: float) -> SampleCol
 def failed_in_window(timeline: Timeline, probing: Probing) -> tuple[int, int]:
     """Return how many probes of the window got no good answer, and how many were sent; stalls are good."""
     failed = looks = 0
+    blind = timeline.blind_by_series(probing.samples)
     for name, columns in probing.samples.items():
         found = find_outages(
             name,
             in_window(columns, probing.start_s, probing.end_s),
             slow_s=probing.slow_s[name],
             gap_s=math.inf,
-            blind=spans_of(timeline.blind_spans()),
+            blind=spans_of(blind[name]),
         )
         looks += len(found.looks)
         failed += int(np.count_nonzero((found.kind >= 0) & (found.kind != STALL)))

@@ -36,6 +36,33 @@ def clip(spans: Spans, start_s: float, end_s: float) -> Spans:
     return rows[rows[:, 1] > rows[:, 0]]
 
 
+def without(spans: Spans, taken: Spans) -> Spans:
+    """Return what of the spans lies in none of those taken, disjoint and in order."""
+    kept, gone = union(spans), union(taken)
+    if not len(kept) or not len(gone):
+        return kept
+    # Between all bounds nothing changes: keep the pieces that lie in a span and in none of the taken.
+    bounds = np.unique(np.concatenate([kept.ravel(), gone.ravel()]))
+    middles = (bounds[:-1] + bounds[1:]) / 2
+    inside = covers(kept, middles) & ~covers(gone, middles)
+    return union(np.column_stack([bounds[:-1], bounds[1:]])[inside])
+
+
+def covers(spans: Spans, moments: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell for each moment whether it lies in one of the spans, which are disjoint and in order."""
+    begun = np.searchsorted(spans[:, 0], moments, side="right")
+    over = np.searchsorted(spans[:, 1], moments, side="right")
+    return np.asarray(begun > over)
+
+
+def grown(spans: Spans, by_s: float) -> Spans:
+    """Return the spans longer by `by_s` at either end, or shorter where it is negative."""
+    if not by_s or not len(spans):
+        return spans
+    rows: Spans = spans + np.array([-by_s, by_s])
+    return rows[rows[:, 1] > rows[:, 0]]
+
+
 def length(spans: Spans) -> float:
     """Return how much time the spans cover, in seconds."""
     joined = union(spans)

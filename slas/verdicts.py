@@ -51,6 +51,12 @@ class Verdict:
     cause: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     samples: int = 0
+    phase: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, str | None]:
+        """Return what tells this verdict from the others of its run."""
+        return (self.scenario, self.sla, self.subject, self.phase)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as verdicts.json holds it (schema 1, docs/formats.md)."""
@@ -61,6 +67,7 @@ class Verdict:
             "sla": self.sla,
             "subject": self.subject,
             "scenario": self.scenario,
+            "phase": self.phase,
             "verdict": self.verdict.value,
             "measured": measured,
             "allowed": self.allowed,

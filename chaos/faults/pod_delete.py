@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from chaos.fault import Evidence, Place
+from chaos.permissions import Permission, looking_at_pods
 from chaos.recovery import await_recovery, look_until, prove_landed
 from chaos.replicas import Replica, Replicas, observe
 from chaos.targets import Target, choose
@@ -26,6 +27,13 @@ class PodDelete:
         self._before = Replicas(pods=(), services={})
         self._targets: list[Target] = []
         self._injected_s = 0.0
+
+    @property
+    def permissions(self) -> Sequence[Permission]:
+        """Return what it has to be allowed to do."""
+        namespace = self._place.namespace
+        delete = Permission(verb="delete", resource="pods", namespace=namespace)
+        return [*looking_at_pods(namespace), delete]
 
     def select(self) -> Sequence[Target]:
         """Choose the pods; see Fault."""

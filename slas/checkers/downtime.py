@@ -1,16 +1,33 @@
-"""downtime: how long the subject was down, as a bracket; zero allowed means that no probe failed."""
+"""downtime, downtime_longest: how long the subject was down, in all and at a stretch, as brackets.
+
+Zero allowed means for both that no probe failed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from slas.causes import explain, summary
+from slas.downtime import Downtime
 from slas.expectations import Expectation
-from slas.probing import probing_of, unproved_resolution
+from slas.probing import missed_calibration, probing_of, unproved_resolution
+from slas.proportion import Proportion
 from slas.timeline import Timeline
 from slas.verdicts import Bracket, Outcome, Verdict
 
 
-def check(timeline: Timeline, expectation: Expectation) -> Verdict:
-    """Judge the total downtime in the window, in seconds.
+def check_total(timeline: Timeline, expectation: Expectation) -> Verdict:
+    """Judge the total downtime in the window, in seconds."""
+    return _check(timeline, expectation, lambda seen: seen.total)
+
+
+def check_longest(timeline: Timeline, expectation: Expectation) -> Verdict:
+    """Judge the longest outage in the window, in seconds."""
+    return _check(timeline, expectation, lambda seen: seen.longest)
+
+
+def _check(timeline: Timeline, expectation: Expectation, of: Callable[[Downtime], Bracket]) -> Verdict:
+    """Judge one of the brackets.
 
     With `allowed` 0 a single failed probe is FAIL, and PASS needs every series to be proved by calibration
     to see outages of `resolution_s`. Thin evidence is INCONCLUSIVE, unless the failure is certain anyway.
@@ -19,28 +36,26 @@ def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     seen = probing.downtime(timeline, expectation.resolution_s)
     problems = list(probing.problems)
     down = seen.failed > 0 or seen.total.lower > 0
-    measured = seen.total
+    measured = of(seen)
     if expectation.allowed <= 0:
         outcome = Outcome.FAIL if down else Outcome.PASS
-        measured = seen.total if down else Bracket(lower=0.0, upper=0.0)
+        measured = measured if down else Bracket(lower=0.0, upper=0.0)
         unproved = [unproved_resolution(timeline, expectation, series) for series in probing.samples]
         problems += [reason for reason in unproved if reason]
         bound = expectation.resolution_s
         if bound is not None and seen.longest_gap_s > bound:
             problems.append(f"nothing was seen for {seen.longest_gap_s:.3f} s, longer than {bound:g} s")
     else:
-        outcome = seen.total.judge(expectation.allowed)
-        unproved = [
-            unproved_resolution(timeline, expectation, str(event["series"]))
-            for event in timeline.of_kind("calibration.result")
-            if event.get("series") in probing.samples and event.get("found") is not True
-        ]
-        problems += sorted({reason for reason in unproved if reason})
+        outcome = measured.judge(expectation.allowed)
+        missed = [missed_calibration(timeline, expectation, series) for series in probing.samples]
+        problems += [reason for reason in missed if reason]
     explained = [(interval, explain(timeline, interval)) for interval in seen.intervals]
     evidence = {
         **probing.as_json(),
         "failed": seen.failed,
         "outages": seen.outages,
+        "looks": Proportion(failures=seen.failed, requests=seen.looks).as_json() if seen.looks else None,
+        "total": {"lower": seen.total.lower, "upper": seen.total.upper},
         "longest": {"lower": seen.longest.lower, "upper": seen.longest.upper},
         "blind_s": round(seen.blind_s, 6),
         "longest_gap_s": round(seen.longest_gap_s, 6),
@@ -52,7 +67,7 @@ def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     if outcome is not Outcome.FAIL and problems:
         return expectation.unknown(
             "; ".join(problems),
-            measured=seen.total if seen.looks else None,
+            measured=of(seen) if seen.looks else None,
             evidence=evidence,
             samples=seen.looks,
         )

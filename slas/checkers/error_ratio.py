@@ -8,12 +8,21 @@ from typing import Any
 from slas.expectations import Expectation
 from slas.loads import load_of
 from slas.probing import failed_in_window, probing_of
+from slas.proportion import Proportion, resolving_requests
 from slas.timeline import Timeline
 from slas.verdicts import Outcome, Verdict
+
+# "No error at all" is claimed at this resolution unless the expectation names another.
+RESOLUTION_RATIO = 0.01
 
 
 def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     """Judge the ratio (0 to 1) from `details.source`: load, probes, or both.
+
+    The ratio is of all requests of the window, so it is FAIL if it is above the bound and PASS if it is not,
+    provided that there were enough requests to resolve the bound: so many that none failed would show it
+    with 95 % confidence (`resolving_requests`; of 0 allowed, a bound of `details.resolution_ratio`, 0.01).
+    Fewer are INCONCLUSIVE, unless the ratio is above the bound with 95 % confidence.
 
     Without a source it is the load, unless the details name a series and no `load_id`. No request, a lost
     worker, a generator that died, or probes too thin are INCONCLUSIVE.
@@ -40,17 +49,27 @@ def check(timeline: Timeline, expectation: Expectation) -> Verdict:
     evidence |= {"requests": requests, "failures": failures, "problems": problems}
     if not requests:
         return expectation.unknown("; ".join(problems) or "no request", evidence=evidence)
-    return _judged(expectation, failures / requests, problems, evidence, requests)
+    return _judged(expectation, Proportion(failures=failures, requests=requests), problems, evidence)
 
 
 def _judged(
-    expectation: Expectation,
-    ratio: float,
-    problems: list[str],
-    evidence: Mapping[str, Any],
-    requests: int,
+    expectation: Expectation, found: Proportion, problems: list[str], evidence: Mapping[str, Any]
 ) -> Verdict:
+    allowed = expectation.allowed
+    bound = allowed if allowed > 0 else float(expectation.details.get("resolution_ratio", RESOLUTION_RATIO))
+    least = resolving_requests(bound)
+    evidence = {**evidence, "proportion": found.as_json(), "requests_needed": least}
+    kept: dict[str, Any] = {"evidence": evidence, "samples": found.requests}
     if problems:
-        return expectation.unknown("; ".join(problems), measured=ratio, evidence=evidence, samples=requests)
-    outcome = Outcome.PASS if ratio <= expectation.allowed else Outcome.FAIL
-    return expectation.verdict(outcome, ratio, evidence=evidence, samples=requests)
+        return expectation.unknown("; ".join(problems), measured=found.ratio, **kept)
+    if found.requests >= least:
+        outcome = Outcome.PASS if found.ratio <= allowed else Outcome.FAIL
+        return expectation.verdict(outcome, found.ratio, **kept)
+    if found.at_least > allowed:
+        return expectation.verdict(Outcome.FAIL, found.ratio, **kept)
+    return expectation.unknown(
+        f"{found.requests} requests, at least {least} are needed to resolve {bound:g}: with 95 % confidence "
+        f"the ratio is between {found.at_least:.4f} and {found.at_most:.4f}",
+        measured=found.ratio,
+        **kept,
+    )

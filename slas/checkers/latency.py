@@ -5,50 +5,46 @@ A failed request got no answer: it counts as slow as its time-out, so that fast 
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-
 import numpy as np
 
-from core.errors import InconclusiveError
 from slas.expectations import Expectation
+from slas.load_latency import latency_of
 from slas.loads import load_of
+from slas.percentiles import nearest_rank, needed
 from slas.probing import in_window, probing_of
 from slas.samples import OK
 from slas.spans import overlap, spans_of
 from slas.timeline import Timeline
 from slas.verdicts import Outcome, Verdict
 
-# A percentile needs some answers beyond it: five of a hundred, five of five hundred.
-MIN_SAMPLES = {"latency_p95": 100, "latency_p99": 500}
-SHARES = {"latency_p95": 0.95, "latency_p99": 0.99}
+PERCENT = {"latency_p95": 95, "latency_p99": 99}
 _TIMEOUT_S = 2.0
 
 
 def check(timeline: Timeline, expectation: Expectation) -> Verdict:
-    """Judge a percentile from the probes or, with `details.source` load, from the load's histograms."""
+    """Judge a percentile from the probes or, with `details.source` load, from the load's samples."""
     if expectation.details.get("source") == "load":
         return _of_load(timeline, expectation)
     probing = probing_of(timeline, expectation)
-    blind = spans_of(timeline.blind_spans())
+    blind = timeline.blind_by_series(probing.samples)
     waits = [np.empty(0)]
     for name, columns in probing.samples.items():
         chosen = in_window(columns, expectation.start_s, expectation.end_s)
         wait_s = chosen.finished_s - chosen.sent_s
         # What the runner slept through, it did not wait for.
-        wait_s = wait_s - overlap(chosen.sent_s, chosen.finished_s, blind)
+        wait_s = wait_s - overlap(chosen.sent_s, chosen.finished_s, spans_of(blind[name]))
         started = list(timeline.of_kind("probe.started", end_s=expectation.end_s, series=name))
         timeout_s = float(started[-1].get("timeout_s", _TIMEOUT_S)) if started else _TIMEOUT_S
         waits.append(np.where(chosen.outcome == OK, wait_s, np.maximum(wait_s, timeout_s)))
     waits_ms = np.sort(np.concatenate(waits)) * 1000
-    count, needed = len(waits_ms), MIN_SAMPLES[expectation.sla]
-    if count < needed:
-        problems = [*probing.problems, f"{count} samples, at least {needed} are needed"]
+    count, least = len(waits_ms), needed(PERCENT[expectation.sla])
+    if count < least:
+        problems = [*probing.problems, f"{count} samples, at least {least} are needed"]
         return expectation.unknown("; ".join(problems), samples=count, evidence=probing.as_json())
-    measured = float(waits_ms[math.ceil(SHARES[expectation.sla] * count) - 1])
+    measured = float(waits_ms[nearest_rank(PERCENT[expectation.sla], count) - 1])
     evidence = {
         **probing.as_json(),
-        "p50_ms": float(waits_ms[math.ceil(0.5 * count) - 1]),
+        "p50_ms": float(waits_ms[nearest_rank(50, count) - 1]),
         "max_ms": float(waits_ms[-1]),
         "problems": list(probing.problems),
         "notes": list(timeline.notes),
@@ -63,31 +59,19 @@ def check(timeline: Timeline, expectation: Expectation) -> Verdict:
 
 
 def _of_load(timeline: Timeline, expectation: Expectation) -> Verdict:
+    """Judge from when each request was due, so that a stall counts for all who had to wait through it."""
     load = load_of(timeline, expectation)
-    if load.problems:
-        return expectation.unknown("; ".join(load.problems), evidence=load.as_json(), samples=load.requests)
-    histogram: Counter[float] = Counter()
-    for second in load.seconds:
-        for bucket, count in (second.get("latency_ms") or {}).items():
-            histogram[float(bucket)] += int(count)
-    answers, needed = sum(histogram.values()), MIN_SAMPLES[expectation.sla]
-    if answers + load.failures < load.requests:
-        raise InconclusiveError(f"latencies of {answers} answers, but {load.requests} requests were counted")
-    total = answers + load.failures
-    if total < needed:
-        return expectation.unknown(
-            f"{total} requests, at least {needed} are needed", evidence=load.as_json(), samples=total
-        )
-    rank, seen = math.ceil(SHARES[expectation.sla] * total), 0
-    for bucket in sorted(histogram):
-        seen += histogram[bucket]
-        if seen >= rank:
-            outcome = Outcome.PASS if bucket <= expectation.allowed else Outcome.FAIL
-            return expectation.verdict(outcome, bucket, evidence=load.as_json(), samples=total)
-    return expectation.verdict(
-        Outcome.FAIL,
-        None,
-        cause=f"{load.failures} of {total} requests got no good answer",
-        evidence=load.as_json(),
-        samples=total,
-    )
+    latency = latency_of(load, spans_of(timeline.blind_spans()))
+    percent = PERCENT[expectation.sla]
+    count, least = latency.count, needed(percent)
+    evidence = {**load.as_json(), **latency.as_json(), "notes": list(timeline.notes)}
+    problems = list(load.problems)
+    if not count and load.requests:
+        problems.append("this run keeps no samples of its load")
+    elif count < least:
+        problems.append(f"{count} requests, at least {least} are needed")
+    if problems:
+        return expectation.unknown("; ".join(problems), evidence=evidence, samples=count)
+    measured = latency.percentile_ms(percent)
+    outcome = Outcome.PASS if measured <= expectation.allowed else Outcome.FAIL
+    return expectation.verdict(outcome, measured, evidence=evidence, samples=count)

@@ -1,6 +1,7 @@
 """recovery_time: from a fault's landing to the workload's full strength, in seconds.
 
-The fault landed between its injection and its proof, so the time is a bracket.
+The fault landed between its injection and its proof, so the time is a bracket. A fault that lasts until it is
+undone is judged from there (`details.since` healed): how long it lasted was somebody's choice.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _KINDS = (
     "fault.selected",
     "fault.injected",
     "fault.proved",
+    "fault.healing",
+    "fault.healed",
     "fault.failed",
     "fault.recovered",
     "fault.unrecovered",
@@ -58,8 +61,15 @@ def _judged(expectation: Expectation, fault: dict[str, Event]) -> Verdict:
         return expectation.unknown("the fault selected no target", evidence=evidence)
     if "fault.proved" not in fault:
         return expectation.unknown("the fault was not proved to land", evidence=evidence)
-    proved_s = float(fault["fault.proved"]["t"])
-    landed_s = min(proved_s, float(fault.get("fault.injected", fault["fault.proved"])["t"]))
+    latest, earliest = "fault.proved", "fault.injected"
+    if expectation.details.get("since") == "healed":
+        if "fault.healed" not in fault:
+            return expectation.unknown("the fault was not healed in the window", evidence=evidence)
+        # Nobody heals a kill: it is over with its proof.
+        if fault["fault.healed"].get("by") != "kubernetes":
+            latest, earliest = "fault.healed", "fault.healing"
+    proved_s = float(fault[latest]["t"])
+    landed_s = min(proved_s, float(fault.get(earliest, fault[latest])["t"]))
     if "fault.recovered" not in fault:
         waited_s = expectation.end_s - proved_s
         outcome = Outcome.FAIL if waited_s > expectation.allowed else Outcome.INCONCLUSIVE

@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+from chaos.agents import Act
 from clients.kubernetes import ApiError, Json
 
 Key = tuple[str, str, str]
@@ -24,6 +26,8 @@ class FakeCluster:
         self.objects: dict[Key, Json] = {}
         self.calls: list[tuple[str, str, str]] = []
         self.down = False
+        # "patch nodes": what a SelfSubjectAccessReview answers no to.
+        self.denied: set[str] = set()
         self._version = 0
         self._due: list[tuple[float, Callable[[], None]]] = []
         self._lock = threading.RLock()
@@ -41,6 +45,7 @@ class FakeCluster:
         self, resource: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> list:
         assert not fields
+        everywhere = namespace is None
         wanted = dict(pair.split("=", 1) for pair in labels.split(",") if pair)
         with self._lock:
             self._advance()
@@ -48,7 +53,7 @@ class FakeCluster:
                 copy.deepcopy(o)
                 for (kind, space, _), o in self.objects.items()
                 if kind == resource
-                and space == (namespace or "")
+                and (everywhere or space == namespace)
                 and wanted.items() <= (o["metadata"].get("labels") or {}).items()
             ]
 
@@ -89,6 +94,23 @@ class FakeCluster:
             if uid and found["metadata"]["uid"] != uid:
                 raise ApiError(f"DELETE {name}", 409, "the UID in the precondition does not match")
             self.on_delete(resource, found, grace_s)
+
+    def patch(self, resource: str, name: str, namespace: str | None, patch: Json) -> Json:
+        with self._lock:
+            self._advance()
+            self.calls.append(("patch", resource, name))
+            found = self.objects.get((resource, namespace or "", name))
+            if found is None:
+                raise ApiError(f"PATCH {name}", 404, "not found")
+            return self.put(resource, _merged(found, patch))
+
+    def request(self, method: str, path: str, *, body: Json, **_: object) -> Json:
+        """Answer a SelfSubjectAccessReview."""
+        assert (method, path.rpartition("/")[2]) == ("POST", "selfsubjectaccessreviews")
+        with self._lock:
+            self._advance()
+        asked = body["spec"]["resourceAttributes"]
+        return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" not in self.denied}}
 
     def on_delete(self, resource: str, found: Json, grace_s: int | None) -> None:  # noqa: ARG002
         del self.objects[self._key(resource, found)]
@@ -197,7 +219,9 @@ class Workload(FakeCluster):
         )
 
     def on_delete(self, resource: str, found: Json, grace_s: int | None) -> None:
-        assert resource == "pods"
+        if resource != "pods":
+            super().on_delete(resource, found, grace_s)
+            return
         if not self.deletes:
             return
         name = found["metadata"]["name"]
@@ -208,7 +232,7 @@ class Workload(FakeCluster):
             self.later(self.lag_s, self._replacement)
 
     def kill_container(self, node: str, container_id: str) -> None:
-        """Play the node: NodeAccess over this cluster."""
+        """Play the node."""
         self.calls.append(("kill", node, container_id))
         status = next(
             p["status"]["containerStatuses"][0]
@@ -245,3 +269,29 @@ class Workload(FakeCluster):
     @staticmethod
     def _leaving(pod: Json) -> bool:
         return "deletionTimestamp" in pod["metadata"]
+
+
+class Killers:
+    """Agents that can kill containers, and nothing else."""
+
+    def __init__(self, cluster: Workload) -> None:
+        self._cluster = cluster
+
+    def begin(self, act: Act) -> Mapping[str, Any]:
+        """Kill."""
+        assert act.kind == "signal_container"
+        self._cluster.kill_container(act.node, act.container_id)
+        return {}
+
+
+def _merged(old: Json, patch: Json) -> Json:
+    """Return a JSON merge patch's result (RFC 7386)."""
+    made = copy.deepcopy(old)
+    for key, value in patch.items():
+        if value is None:
+            made.pop(key, None)
+        elif isinstance(value, dict):
+            made[key] = _merged(made.get(key) or {}, value)
+        else:
+            made[key] = value
+    return made

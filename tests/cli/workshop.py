@@ -60,9 +60,9 @@ class Workshop:
         """Run `verify rehearse`."""
         return self._run("-m", "cli.main", "rehearse", *arguments, **env)
 
-    def pytest(self, *arguments: str, **env: str) -> Answer:
+    def pytest(self, *arguments: str, suites: str = "suites", **env: str) -> Answer:
         """Run `pytest suites`."""
-        return self._run("-m", "pytest", "suites", "-p", "no:cacheprovider", *arguments, **env)
+        return self._run("-m", "pytest", suites, "-p", "no:cacheprovider", *arguments, **env)
 
     def _run(self, *arguments: str, **env: str) -> Answer:
         given = {name: text for name, text in os.environ.items() if not name.startswith("ECOCHAIN_VERIFY_K")}

@@ -16,12 +16,11 @@ from lab.images import Image, build_image
 
 
 class Layout:
-    """What an image's tar holds."""
+    """What an image's folder holds."""
 
     def __init__(self, image: Image) -> None:
-        with tarfile.open(image.tar) as tar:
-            files = {item.name: tar.extractfile(item) for item in tar.getmembers()}
-            self.files = {name: data.read() for name, data in files.items() if data}
+        found = [path for path in image.layout.rglob("*") if path.is_file()]
+        self.files = {str(path.relative_to(image.layout)): path.read_bytes() for path in found}
         self.index: dict[str, Any] = json.loads(self.files["index.json"])
         self.manifest: dict[str, Any] = json.loads(self.blob(self.index["manifests"][0]["digest"]))
         self.config: dict[str, Any] = json.loads(self.blob(self.manifest["config"]["digest"]))
@@ -51,7 +50,7 @@ class Layout:
 
 @pytest.fixture(scope="session")
 def layout() -> Callable[[Image], Layout]:
-    """Return a reader of an image's tar."""
+    """Return a reader of an image's layout."""
     return Layout
 
 
@@ -64,7 +63,7 @@ def image() -> Image:
 @pytest.fixture
 def other_cache(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in another cache folder, which has the slow base layer and nothing else."""
-    assert image.tar.exists()
+    assert image.layout.exists()
     fresh = tmp_path / "cache"
     shutil.copytree(cache() / "images/layers/debian", fresh / "images/layers/debian")
     monkeypatch.setenv("ECOCHAIN_VERIFY_CACHE", str(fresh))

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from core.errors import RefusedError
+from core.errors import RefusedError, VerifyError
 from core.waiting import wait_until
 from lab.images import Image, build_image, static_image
 
 Read = Callable[[Image], Any]
 BROKEN = """
 import sys
-from auth_service.problems import Problem
-from auth_service.server import main
+from api_gateway.server import main
+from ecochain_kit.problems import Problem
 
 def broken(app):
     async def answer(scope, receive, send):
-        failing = scope["path"].startswith("/auth/")
+        failing = scope["path"] == "/health"
         await (Problem(500, "planted", "planted").response() if failing else app)(scope, receive, send)
     return answer
 
@@ -35,7 +35,7 @@ sys.exit(main(broken))
 @pytest.fixture
 def overlay(tmp_path: Path) -> Path:
     """Return the folder of a variant that is ready but answers 500."""
-    package = tmp_path / "overlay/auth_service"
+    package = tmp_path / "overlay/api_gateway"
     package.mkdir(parents=True)
     (package / "__main__.py").write_text(BROKEN)
     return package.parent
@@ -54,7 +54,7 @@ def started(image: Image, read: Read, root: Path) -> Iterator[Callable[[str], tu
     settings = layout.config["config"]
     port = free_port()
     variables = dict(item.split("=", 1) for item in settings["Env"])
-    variables |= {"PORT": str(port), "METRICS_PORT": str(free_port()), "JWT_SECRET": "s" * 32}
+    variables |= {"PORT": str(port), "METRICS_PORT": str(free_port())}
     command = ["chroot", f"--userspec={settings['User']}", layout.unpack(root), *settings["Entrypoint"]]
     search = {"PATH": os.environ["PATH"]} | {name: text for name, text in variables.items() if name != "PATH"}
     process = subprocess.Popen(command, env=search, stdout=subprocess.DEVNULL)
@@ -82,26 +82,62 @@ def started(image: Image, read: Read, root: Path) -> Iterator[Callable[[str], tu
         process.wait()
 
 
-def test_the_image_runs_as_it_says(image: Image, layout: Read, tmp_path: Path) -> None:
+def test_the_image_runs_as_it_says(layout: Read, tmp_path: Path) -> None:
     """Its files, command, user and variables are enough to serve, and it says which version it is."""
-    with started(image, layout, tmp_path / "root") as get:
+    with started(build_image("api", "1.2.3"), layout, tmp_path / "root") as get:
         assert get("/ready") == (200, "1.2.3")
-        assert get("/auth/verify") == (401, "1.2.3")
+        assert get("/health") == (200, "1.2.3")
 
 
 def test_a_variant_is_ready_and_broken(overlay: Path, layout: Read, tmp_path: Path) -> None:
     """An overlay replaces files of the service, so that a bad release can be rehearsed."""
-    variant = build_image("auth-service", "1.2.4", overlay=overlay)
+    variant = build_image("api", "1.2.4", overlay=overlay)
     with started(variant, layout, tmp_path / "root") as get:
-        assert get("/auth/verify") == (500, "1.2.4")
+        assert get("/health") == (500, "1.2.4")
 
 
-def test_equal_inputs_give_an_equal_digest(image: Image, other_cache: Path) -> None:
+def test_services_share_the_packages_of_the_kit(image: Image, layout: Read) -> None:
+    """Another service's image adds its own code to the layers of the first, and nothing else."""
+    other = layout(build_image("user-service", "1.2.3")).layers
+    own = layout(image).layers
+    assert other[:-1] == own[:-1]
+    assert other[-1] != own[-1]
+
+
+def test_what_a_build_module_makes_is_a_layer_of_its_own(layout: Read, tmp_path: Path) -> None:
+    """It runs once, in the image's own files and packages; what it leaves is read at /opt/app/model."""
+    package = tmp_path / "overlay/auth_service"
+    package.mkdir(parents=True)
+    script = "import pathlib, sys, fastapi\npathlib.Path(sys.argv[1], 'm.txt').write_text(fastapi.__name__)\n"
+    (package / "build.py").write_text(script)
+    lines: list[str] = []
+    first = build_image("auth-service", "1.2.3", overlay=package.parent)
+    second = build_image("auth-service", "1.2.4", overlay=package.parent, progress=lines.append)
+    assert lines == []
+    assert layout(first).layers == layout(second).layers
+    root = layout(first).unpack(tmp_path / "root")
+    assert (root / "opt/app/model/m.txt").read_text() == "fastapi"
+    assert [(m.name, m.mode) for m in layout(first).members() if m.name.startswith("opt/app/model/")] == [
+        ("opt/app/model/m.txt", 0o644)
+    ]
+
+
+@pytest.mark.parametrize("script", ["raise SystemExit(3)", "pass"])
+def test_a_build_that_makes_nothing_gives_no_image(tmp_path: Path, script: str) -> None:
+    """A model that is missing would else be found missing by the first pod."""
+    package = tmp_path / "overlay/auth_service"
+    package.mkdir(parents=True)
+    (package / "build.py").write_text(f"{script}\n")
+    with pytest.raises(VerifyError, match=r"auth_service\.build"):
+        build_image("auth-service", "1.2.3", overlay=package.parent)
+
+
+def test_equal_inputs_give_an_equal_digest(image: Image, layout: Read, other_cache: Path) -> None:
     """Built anew in another place, the image is the same to the byte."""
     again = build_image("auth-service", "1.2.3")
-    assert again.tar.is_relative_to(other_cache)
+    assert again.layout.is_relative_to(other_cache)
     assert again.digest == image.digest
-    assert again.tar.read_bytes() == image.tar.read_bytes()
+    assert layout(again).files == layout(image).files
 
 
 def test_each_version_has_its_digest_and_shares_the_layers(image: Image, layout: Read) -> None:
@@ -121,14 +157,11 @@ def test_an_overlay_changes_only_the_service_layer(image: Image, layout: Read, o
     assert variant.digest != image.digest
 
 
-def test_the_layout_is_imported_under_tag_and_digest(image: Image, layout: Read) -> None:
-    """The runtime names what it imports by the index, so that a pod pinned by digest finds it."""
+def test_the_layout_names_the_image_and_is_whole(image: Image, layout: Read) -> None:
+    """The runtime names what it imports by the index; every blob that it names is there."""
     found = layout(image)
     names = [item["annotations"]["io.containerd.image.name"] for item in found.index["manifests"]]
-    assert names == [
-        "docker.io/ecochain/auth-service:1.2.3",
-        f"docker.io/ecochain/auth-service@{image.digest}",
-    ]
+    assert names == ["docker.io/ecochain/auth-service:1.2.3"]
     assert {item["digest"] for item in found.index["manifests"]} == {image.digest}
     assert found.manifest["config"]["digest"] == image.config_digest
     assert found.config["rootfs"]["diff_ids"] == found.layers
@@ -188,7 +221,7 @@ def test_a_static_image_holds_one_program(layout: Read, other_cache: Path, tmp_p
         "registry.k8s.io/pause", "3.10", files={"/pause": program}, entrypoint=["/pause"], user="65535:65535"
     )
     found = layout(built)
-    assert built.tar.is_relative_to(other_cache)
+    assert built.layout.is_relative_to(other_cache)
     assert built.tagged == "registry.k8s.io/pause:3.10"
     assert [(member.name, member.mode) for member in found.members()] == [("pause", 0o755)]
     assert found.config["config"]["Entrypoint"] == ["/pause"]
@@ -200,7 +233,12 @@ def test_a_static_image_holds_one_program(layout: Read, other_cache: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("service", "version", "named"),
-    [("auth-service", "latest", "latest"), ("auth-service", "a b", "a b"), ("nowhere", "1", "nowhere")],
+    [
+        ("auth-service", "latest", "latest"),
+        ("auth-service", "a b", "a b"),
+        ("nowhere", "1", "nowhere"),
+        ("kit", "1", "kit"),
+    ],
 )
 def test_a_senseless_build_is_refused(service: str, version: str, named: str) -> None:
     """Misuse is named before anything is built."""

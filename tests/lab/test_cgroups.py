@@ -104,3 +104,17 @@ def test_processes_of_a_group_are_those_of_all_hierarchies(
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "cgroup.procs").write_text(pids)
     assert cgroups.pids("group") == {1, 2, 3}
+
+
+@pytest.mark.parametrize("name", ["memory.max_usage_in_bytes", "memory.peak"])
+def test_the_most_memory_of_a_group_is_found_in_either_version(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is claimed where no hierarchy tells it."""
+    monkeypatch.setattr(
+        cgroups, "hierarchies", lambda: [("v1", tmp_path / "cpu"), ("v1", tmp_path / "memory")]
+    )
+    assert cgroups.most_bytes("lab") is None
+    (tmp_path / "memory/lab").mkdir(parents=True)
+    (tmp_path / "memory/lab" / name).write_text("123\n")
+    assert cgroups.most_bytes("lab") == 123

@@ -25,7 +25,7 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def plan() -> Plan:
     """Give a plan."""
-    return Plan(name="here", subnet="10.201.0.0/16", nodes=2)
+    return Plan(name="here", subnet="10.201.0.0/16", nodes=2, ai_nodes=1)
 
 
 def _self() -> ProcessId:

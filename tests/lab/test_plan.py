@@ -59,6 +59,18 @@ def test_a_number_of_nodes_out_of_range_is_refused(nodes: int) -> None:
         Plan(name="here", subnet="10.201.0.0/16", nodes=nodes)
 
 
+def test_the_last_nodes_are_those_for_ai() -> None:
+    """As many as asked for; at least one node takes everything else."""
+    workers = Plan(name="here", subnet="10.201.0.0/16", nodes=3, ai_nodes=1).workers
+    assert [(worker.name, worker.workload) for worker in workers] == [
+        ("node1", None),
+        ("node2", None),
+        ("node3", "ai"),
+    ]
+    with pytest.raises(RefusedError, match="ai nodes: expected 0 to 2 of 3 nodes, got 3"):
+        Plan(name="here", subnet="10.201.0.0/16", nodes=3, ai_nodes=3)
+
+
 def test_the_first_subnet_that_is_free_is_chosen() -> None:
     """Neither one that a lab holds nor one that the machine uses; none left is refused."""
     held, used = DEFAULT_SUBNETS[0], DEFAULT_SUBNETS[1]

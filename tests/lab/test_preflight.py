@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,12 @@ def test_every_missing_package_is_named_once() -> None:
     with pytest.raises(RefusedError, match="packages runc, util-linux; ") as error:
         preflight.check(platform="linux", uid=0, which=which)
     assert "iproute2" not in str(error.value)
+
+
+def test_too_few_watches_for_a_lab_are_refused_by_the_name_of_the_limit() -> None:
+    """What was tried is given back, and a machine that has them is let through."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(RefusedError, match=r"needs 40 .* for 3 nodes, the kernel has 7 left; .*max_user_ins"):
+        preflight.check_watches(3, limit=7)
+    preflight.check_watches(1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

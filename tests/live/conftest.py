@@ -42,7 +42,7 @@ def this_machine_alone() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def test_lab() -> Iterator[LabUnderTest]:
-    """Give a lab of two worker nodes, started afresh by the public command and down at the end."""
+    """Give a lab of three worker nodes, started afresh by the public command and down at the end."""
     verify("lab", "down", "--name", TEST_LAB)
     try:
         up = verify("lab", "up", "--name", TEST_LAB, "--json", timeout_s=1200)

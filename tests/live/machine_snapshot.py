@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from core.places import cache, state
-from core.processes import run
+from core.processes import gone, run
 from lab import cgroups
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -110,7 +110,7 @@ def _stat(pid: int) -> list[str] | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else fields
+    return None if gone(fields) else fields
 
 
 def _all_pids() -> list[int]:

@@ -67,6 +67,7 @@ def test_a_subnet_that_a_route_leads_to_is_refused() -> None:
         (["--name", "No_Name"], "lab name: expected a letter"),
         (["--name", "../up"], "lab name: expected a letter"),
         (["--nodes", "0"], "nodes: expected 1 to 12, got 0"),
+        (["--ai-nodes", "3"], "ai nodes: expected 0 to 2 of 3 nodes, got 3"),
         (["--nodes", "13"], "nodes: expected 1 to 12, got 13"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import stat
@@ -31,6 +32,7 @@ from lab.cluster import find
 from lab.debian_root import PYTHON
 from lab.images import build_image
 
+WORKERS = ("node1", "node2", "node3")
 NAMESPACE = "shape"
 WARM_START_S = 12.0
 # Fetches 40 times over a new connection each, and prints which pods answered.
@@ -82,11 +84,11 @@ def nodes(test_lab: LabUnderTest) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def web(test_lab: LabUnderTest, cluster: Cluster) -> Iterator[Web]:
-    """Run auth-service once on each node, with a secret that only the pod on node2 uses."""
-    image = build_image("auth-service", "1.0.0")
+    """Run the front door once on each node, with a secret that only the pod on node2 uses."""
+    image = build_image("api", "1.0.0")
     lab = find(test_lab.name)
     assert lab is not None
-    lab.load_image(image.tar)
+    lab.push([image])
     cluster.create("namespaces", {"metadata": {"name": NAMESPACE}})
     try:
         wait_until("the account", lambda: cluster.get("serviceaccounts", "default", NAMESPACE), 30)
@@ -126,7 +128,7 @@ def _server(node: str, image: str) -> dict[str, Any]:
                 {
                     "name": "web",
                     "image": image,
-                    "imagePullPolicy": "Never",
+                    "imagePullPolicy": "IfNotPresent",
                     "env": [
                         {"name": "ENVIRONMENT", "value": "lab"},
                         {"name": "POD_NAME", "value": f"web-{node}"},
@@ -145,14 +147,14 @@ def test_status_tells_what_a_script_needs(test_lab: LabUnderTest) -> None:
     assert {"name", "state", "kubeconfig", "api_url", "nodes", "registry"} <= told.keys()
     assert (told["name"], told["state"], told["kubeconfig"]) == ("test", "up", str(test_lab.kubeconfig))
     assert told["api_url"] == Cluster(test_lab.kubeconfig).server
-    assert [node["name"] for node in told["nodes"]] == ["control-plane", "node1", "node2"]
-    assert len({node["address"] for node in told["nodes"]}) == 3
+    assert [node["name"] for node in told["nodes"]] == ["control-plane", *WORKERS]
+    assert len({node["address"] for node in told["nodes"]}) == 4
     assert all(node["running"] and node["pids"] for node in told["nodes"])
 
 
 def test_every_node_is_ready(cluster: Cluster) -> None:
-    """Both workers are Ready, and of the version that the toolchain pins."""
-    assert _ready_nodes(cluster) == {"node1", "node2"}
+    """All workers are Ready, and of the version that the toolchain pins."""
+    assert _ready_nodes(cluster) == set(WORKERS)
     versions = {node["status"]["nodeInfo"]["kubeletVersion"] for node in cluster.list("nodes")}
     assert versions == {cluster.version()}
     assert cluster.version().startswith("v1.36.")
@@ -175,13 +177,77 @@ def test_each_machine_has_its_own_namespace_and_programs(nodes: dict[str, dict[s
             programs.setdefault(name, set()).add(program)
             if program.startswith(("kube", "containerd", "etcd")):
                 namespaces.setdefault(name, set()).add(space)
-    assert {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} <= programs[
+    assert {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry"} <= programs[
         "control-plane"
     ]
-    for worker in ("node1", "node2"):
+    for worker in WORKERS:
         assert {"containerd", "kubelet", "kube-proxy"} <= programs[worker]
     assert all(len(spaces) == 1 for spaces in namespaces.values())
-    assert len(set.union(*namespaces.values()) | {str(Path("/proc/self/ns/net").readlink())}) == 4
+    assert len(set.union(*namespaces.values()) | {str(Path("/proc/self/ns/net").readlink())}) == 5
+
+
+def test_only_what_tolerates_it_goes_to_the_node_for_ai(cluster: Cluster) -> None:
+    """One node is labelled and tainted workload=ai, the others are not; each is a zone, for the spread."""
+    told = {
+        node["metadata"]["name"]: (
+            node["metadata"]["labels"]["topology.kubernetes.io/zone"],
+            node["metadata"]["labels"].get("workload"),
+            [(t["key"], t["value"], t["effect"]) for t in node["spec"].get("taints", [])],
+        )
+        for node in cluster.list("nodes")
+    }
+    assert told == {
+        "node1": ("node1", None, []),
+        "node2": ("node2", None, []),
+        "node3": ("node3", "ai", [("workload", "ai", "NoSchedule")]),
+    }
+
+
+@pytest.mark.usefixtures("web")
+def test_an_image_that_nobody_pushed_can_not_be_pulled(cluster: Cluster) -> None:
+    """Nodes pull from the lab's registry, so a missing image fails as on any cluster; the one pushed runs."""
+    missing = _server("node1", f"docker.io/ecochain/auth-service@sha256:{'0' * 64}")
+    missing["metadata"] = {"name": "missing", "namespace": NAMESPACE}
+    cluster.create("pods", missing)
+
+    def reason() -> str:
+        statuses = cluster.get("pods", "missing", NAMESPACE)["status"].get("containerStatuses", [{}])  # type: ignore[index]
+        return str(statuses[0].get("state", {}).get("waiting", {}).get("reason"))
+
+    try:
+        wait_until(
+            "the pull to fail", lambda: reason() in {"ErrImagePull", "ImagePullBackOff"}, 30, last=reason
+        )
+    finally:
+        cluster.delete("pods", "missing", NAMESPACE, grace_s=0)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_volume_is_a_folder_of_the_lab_and_goes_with_its_claim(
+    test_lab: LabUnderTest, cluster: Cluster
+) -> None:
+    """The default StorageClass gives a pod without root a folder to write to; the claim gone, it is gone."""
+    image = build_image("api", "1.0.0").pinned
+    volumes = state() / "labs" / test_lab.name / "volumes"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": "data", "namespace": NAMESPACE}
+    cluster.create("persistentvolumeclaims", {"metadata": meta, "spec": claim})
+    writes = [PYTHON, "-c", "import time; open('/data/told', 'w').write('here'); time.sleep(600)"]
+    server = {"name": "w", "image": image, "command": writes}
+    spec = {
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsUser": 10001},
+        "containers": [{**server, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    }
+    cluster.create("pods", {"metadata": {**meta, "name": "writer"}, "spec": spec})
+    try:
+        wait_until("the pod to have written", lambda: list(volumes.glob("*/told")), 60, interval_s=0.2)
+        assert [file.read_text() for file in volumes.glob("*/told")] == ["here"]
+    finally:
+        cluster.delete("pods", "writer", NAMESPACE, grace_s=0)
+        cluster.delete("persistentvolumeclaims", "data", NAMESPACE)
+    wait_until("the volume to go", lambda: not list(volumes.iterdir()), 60, interval_s=0.2)
 
 
 def _outer_process(node: dict[str, Any]) -> int:
@@ -244,9 +310,11 @@ def test_a_node_reads_only_the_secrets_of_its_own_pods(test_lab: LabUnderTest, w
 def test_credentials_are_readable_by_their_owner_only(test_lab: LabUnderTest) -> None:
     """Every kubeconfig and every private key of the lab has mode 0600."""
     folder = test_lab.kubeconfig.parent
-    files = [test_lab.kubeconfig, *folder.rglob("*.kubeconfig"), *folder.rglob("pki/*.key")]
-    assert len(files) > 15
-    assert {f"{stat.S_IMODE(path.stat().st_mode):o}" for path in files} == {"600"}
+    # os.walk passes over what goes while it walks, as the folders of containers do.
+    found = [Path(at) / name for at, _, names in os.walk(folder) for name in names]
+    files = [path for path in found if path.suffix == ".kubeconfig" or path.match("pki/*.key")]
+    assert len(files) > 14
+    assert {f"{stat.S_IMODE(path.stat().st_mode):o}" for path in [test_lab.kubeconfig, *files]} == {"600"}
 
 
 def test_etcd_asks_for_a_certificate_and_is_not_on_the_network(
@@ -347,7 +415,7 @@ def test_a_second_start_finds_the_lab_or_refuses_another_shape(test_lab: LabUnde
     again = verify("lab", "up", "--name", test_lab.name, "--json")
     assert again.returncode == 0
     assert json.loads(again.stdout)["seconds"] == {}
-    other = verify("lab", "up", "--name", test_lab.name, "--nodes", "3")
+    other = verify("lab", "up", "--name", test_lab.name, "--nodes", "2")
     assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
     after = _status(test_lab.name)
     # Each machine's first process is the one it was.
@@ -367,7 +435,7 @@ def test_two_labs_run_at_once_and_a_node_fails_alone(
         told = json.loads(up.stdout)
         other = Cluster(Path(told["kubeconfig"]))
         assert told["subnet"] != _status(test_lab.name)["subnet"]
-        assert _ready_nodes(other) == _ready_nodes(cluster) == {"node1", "node2"}
+        assert _ready_nodes(other) == _ready_nodes(cluster) == set(WORKERS)
         machine = next(node for node in told["nodes"] if node["name"] == "node1")
         inside = {found for pid in machine["pids"] if (found := ProcessId.of(pid)) is not None}
         _recorded_process("other", "node1").signal(9)
@@ -380,12 +448,12 @@ def test_two_labs_run_at_once_and_a_node_fails_alone(
         again = verify("lab", "up", "--name", "other", "--json")
         assert again.returncode == 0, again.stderr
         whole = json.loads(again.stdout)
-        assert (whole["state"], [node["running"] for node in whole["nodes"]]) == ("up", [True] * 3)
+        assert (whole["state"], [node["running"] for node in whole["nodes"]]) == ("up", [True] * 4)
     finally:
         down = verify("lab", "down", "--name", "other")
     assert down.stdout == "lab other: removed\n"
     assert _status(test_lab.name)["state"] == "up"
-    assert _ready_nodes(cluster) == {"node1", "node2"}
+    assert _ready_nodes(cluster) == set(WORKERS)
     url = f"http://{nodes['node1']['address']}:{web.node_port}/health"
     asked = run([sys.executable, "-c", ASK_OFTEN, url], timeout_s=60)
     assert asked.stdout.split() == list(web.pods)

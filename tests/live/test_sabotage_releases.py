@@ -11,7 +11,7 @@ from sabotage import REHEARSE, SUITES, Copy, LabInUse, Run
 BROKEN = """
 import os
 import sys
-from auth_service.problems import Problem
+from ecochain_kit.problems import Problem
 from auth_service.server import main
 
 def broken(app):
@@ -57,6 +57,7 @@ def test_a_release_without_its_prestop_hook_costs_downtime(copy: Copy) -> None:
     assert listed.run.path == ended.run.path, "listing tests made a run"
 
 
+@pytest.mark.long
 def test_a_slow_release_and_one_that_stays_broken_turn_red(copy: Copy) -> None:
     """Slow pods break the deploy time alone; without Helm's rollback the bad release stays, unnoticed."""
     copy.setting(
@@ -84,14 +85,13 @@ def test_a_slow_release_and_one_that_stays_broken_turn_red(copy: Copy) -> None:
     assert "the manifests" in ended.verdicts("failed-release")["rollback"]["cause"]
 
 
+@pytest.mark.long
 def test_a_release_that_answers_500_and_ignores_terraform_turns_red(copy: Copy) -> None:
     """Ready pods that answer 500 are an application error; pods without the outputs fail their test."""
     package = copy.folder / "services/auth-service/src/auth_service"
     (package / "__main__.py").write_text(BROKEN)
     # Outputs as Terraform would give them, without the minute that Terraform takes.
-    copy.edit(
-        "fixtures/environment.py", "if provisioning else {}", 'if provisioning else {"AWS_REGION": "x"}'
-    )
+    copy.edit("fixtures/making.py", "            outputs={},", '            outputs={"AWS_REGION": "x"},')
     copy.edit("fixtures/releasing.py", "dict(environment.outputs)", "{}")
     ended = copy.run(*REHEARSE, "-k", "good_release or outputs")
     assert ended.status == 1, ended.output

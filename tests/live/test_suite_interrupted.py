@@ -31,6 +31,7 @@ def interrupted(command: Command, lab: LabInUse) -> Ended:
     return ended
 
 
+@pytest.mark.long
 def test_ctrl_c_in_the_middle_of_a_release(copy: Copy, test_lab: LabInUse) -> None:
     """Helm, probes and load are ended, and the namespace is removed."""
     with copy.start(*REHEARSE, "-k", "good_release") as command:
@@ -39,6 +40,7 @@ def test_ctrl_c_in_the_middle_of_a_release(copy: Copy, test_lab: LabInUse) -> No
     assert ended.status == 130
 
 
+@pytest.mark.long
 def test_ctrl_c_with_workers(copy: Copy, test_lab: LabInUse) -> None:
     """The same with xdist, whose workers get the signal as well."""
     with copy.start(*SUITES, "-n", "2", "-k", "steady") as command:

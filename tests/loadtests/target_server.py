@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
 
 class TargetServer:
-    """Serves the journey; `behave` is `ok`, `fail` (status 500) or `drop` (closes without an answer)."""
+    """Serves the journey; `behave` is `ok`, `fail` (status 500), `drop` (closes without answer) or `stall`.
 
-    def __init__(self, behave: str = "ok") -> None:
+    A stalled server answers nothing until `behave` is something else. Each answer takes `takes_s`.
+    """
+
+    def __init__(self, behave: str = "ok", *, takes_s: float = 0.0) -> None:
         self.behave = behave
         self.seen: list[str] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two small writes: without this the second waits for the client's ACK.
+            disable_nagle_algorithm = True
 
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 server.seen.append(f"{self.command} {self.path}")
+                time.sleep(takes_s)
+                while server.behave == "stall":
+                    time.sleep(0.005)
                 if server.behave == "drop" and self.command == "GET":
                     self.close_connection = True
                     return
                 failing = server.behave == "fail"
-                body = json.dumps({} if failing else {"token": "t", "credential": "c"}).encode()
+                body = json.dumps({} if failing else {"token": "t"}).encode()
                 self.send_response(500 if failing else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,34 +71,6 @@ def sampler(tmp_path: Path, clock: RunClock) -> Iterator[Callable[..., Child]]:
         child.stop(5.0)
 
 
-@pytest.fixture(scope="module")
-def outages(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[dict[str, Any]], Path]]:
-    """Let a sampler see a row of outages; gives the truths that the server measured, and the run's folder."""
-
-    def play(row: Sequence[tuple[str, float]], quiet_s: float, **changes: Any) -> Any:
-        clock, run_dir = RunClock.start(), tmp_path_factory.mktemp("outages")
-        server, url = start_server(run_dir / "server", clock)
-        try:
-            sampler = start_sampler(run_dir, clock, url, **changes)
-            try:
-                for mode, length_s in row:
-                    server.tell({"mode": mode, "length_s": length_s, "delay_s": quiet_s})
-                span_s = sum(length_s + quiet_s for _, length_s in row)
-                truths = server.wait_for(
-                    "the outages",
-                    lambda: server.said()[1:] if len(server.said()) > len(row) else None,
-                    span_s + 20,
-                )
-                time.sleep(quiet_s)
-            finally:
-                assert sampler.stop(10) == 0
-        finally:
-            server.stop(5.0)
-        return truths, run_dir
-
-    return play
-
-
 @pytest.fixture
 def probe() -> Callable[..., list[Sample]]:
     """Run a bare series against a handler: `ticks` probes, `gap_s` apart; returns its samples in order."""
@@ -110,9 +82,10 @@ def probe() -> Callable[..., list[Sample]]:
         gap_s: float = 0.01,
         meanwhile: Callable[[int], None] | None = None,
         tls: Any = None,
+        host: str = "127.0.0.1",
         **changes: Any,
     ) -> list[Sample]:
-        return asyncio.run(_probe(handler, ticks, gap_s, meanwhile, tls, changes))
+        return asyncio.run(_probe(handler, ticks, gap_s, meanwhile, tls, host, changes))
 
     return run
 
@@ -123,13 +96,16 @@ async def _probe(  # noqa: PLR0917
     gap_s: float,
     meanwhile: Callable[[int], None] | None,
     tls: Any,
+    host: str,
     changes: dict[str, Any],
 ) -> list[Sample]:
     samples: list[Sample] = []
-    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls) if handler else None
+    server = await asyncio.start_server(handler, host, 0, ssl=tls) if handler else None
     if server:
         port = server.sockets[0].getsockname()[1]
-        changes.setdefault("url", f"{'https' if tls else 'http'}://127.0.0.1:{port}/")
+        changes.setdefault(
+            "url", f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+        )
     offset_s = time.time() - time.monotonic()
     series = Series(replace(CONFIG, **changes), offset_s, asyncio.get_running_loop(), samples.append)
     if series.endpoint.is_literal:

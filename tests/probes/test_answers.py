@@ -6,7 +6,6 @@ import asyncio
 import resource
 import ssl
 import struct
-from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET, socket
 
 import pytest
@@ -155,13 +154,53 @@ def test_no_file_handles_is_the_runners_failure(probe):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_certificate_nobody_vouches_for_fails_in_the_tls_phase(probe, tmp_path: Path):
-    """TLS is a phase of its own: refused with the check, answered without it, also on reused connections."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+@pytest.mark.parametrize("connection", ["new", "reused"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_an_ipv6_address_is_probed_like_any_other(probe, tls, connection, secure):
+    """A literal IPv6 address is connected to and named in brackets to the server."""
+    hosts = []
+
+    async def note_host(reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        hosts.append(request.partition(b"Host: ")[2].partition(b"\r\n")[0])
+        writer.write(OK)
+        writer.close()
+
+    changes = {"tls": tls, "insecure": True} if secure else {}
+    samples = probe(note_host, host="::1", connection=connection, ticks=2, gap_s=0.05, **changes)
+    assert [(one.outcome, one.phase) for one in samples] == [("ok", "done")] * 2
+    assert all(host.startswith(b"[::1]:") for host in hosts)
+
+
+def test_a_socket_past_the_handles_for_probes_is_the_runners_failure(probe, monkeypatch):
+    """A few file handles stay back, so that a sampler with too many open probes can still write them down."""
+    monkeypatch.setattr("probes.series.KEPT_HANDLES", resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 2)
+    (sample,) = probe(answering(OK))
+    assert (sample.outcome, sample.phase, sample.error) == ("runner", "none", "EMFILE")
+
+
+def test_close_among_other_words_ends_the_connection():
+    """`Connection` may list several words."""
+    for value, kept in ((b"close, x", False), (b"X, Close", False), (b"keep-alive, x", True), (b"x", True)):
+        reader = ResponseReader()
+        assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: " + value + b"\r\n\r\n")
+        assert reader.keep_alive is kept, value
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """Make a server's side of TLS with a certificate that nobody vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
     made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=t"]
     run(["openssl", "req", *made, "-keyout", key, "-out", certificate], timeout_s=30)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_a_certificate_nobody_vouches_for_fails_in_the_tls_phase(probe, tls):
+    """TLS is a phase of its own: refused with the check, answered without it, also on reused connections."""
     (refused,) = probe(answering(OK), tls=tls)
     assert (refused.outcome, refused.phase) == ("other", "tls")
     assert "certificate verify failed" in refused.error.lower().replace("_", " ")

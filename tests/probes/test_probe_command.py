@@ -12,10 +12,12 @@ import sys
 import psutil
 import pytest
 
-from cli.probe import add_parser
+from cli.probe import _Result, add_parser
 from core.errors import MisuseError
 from core.files import read_lines
 from core.waiting import wait_until
+from slas.downtime import Downtime, Interval
+from slas.verdicts import Bracket
 
 
 def verify(*words):
@@ -65,7 +67,20 @@ def test_health_exits_zero(server, capsys):
         (["http://127.0.0.1:1/"], "cannot be reached: Connection refused"),
         (["http://nowhere.invalid/"], "cannot be reached"),
         (["nonsense"], "expected http:// or https://"),
+        ([f"http://{'a' * 64}.invalid/"], "labels with 1 to 63 characters"),
+        (["http://a..invalid/"], "labels with 1 to 63 characters"),
+        (["http://127.0.0.1:0/"], "port: expected 1 to 65535, got 0"),
+        (["http://[::1/"], "Invalid IPv6 URL"),
         (["http://127.0.0.1:1/", "--rate", "0"], "rate: expected more than 0"),
+        (["http://127.0.0.1:1/", "--rate", "-3"], "rate: expected more than 0"),
+        (["http://127.0.0.1:1/", "--rate", "nan"], "rate: expected more than 0"),
+        (["http://127.0.0.1:1/", "--rate", "inf"], "rate: expected more than 0"),
+        (["http://127.0.0.1:1/", "--rate", "10001"], "at most 10000"),
+        (["http://127.0.0.1:1/", "--slow-ms", "nan"], "slow_ms: expected more than 0"),
+        (["http://127.0.0.1:1/", "--timeout-s", "0"], "timeout_s: expected more than 0"),
+        (["http://127.0.0.1:1/", "--duration", "nan"], "--duration: expected more than 0"),
+        (["http://127.0.0.1:1/", "--expect", "99"], "--expect: expected a status from 100 to 599"),
+        (["http://127.0.0.1:1/", "--json", "/"], "--json: expected a file in a folder"),
         (["http://127.0.0.1:1/", "--duration", "0"], "--duration: expected more than 0"),
         (["http://127.0.0.1:1/", "http://127.0.0.1:1/"], "each address once"),
         (["http://127.0.0.1:1/", "--json", "/nonexistent/x.json"], "--json: expected a file in a folder"),
@@ -75,6 +90,82 @@ def test_bad_input_is_one_clear_error(words, match):
     """Misuse is refused before anything is sent."""
     with pytest.raises(MisuseError, match=match):
         verify(*words)
+
+
+def test_a_rate_that_this_machine_cannot_hold_says_nothing_of_the_product(server, tmp_path):
+    """Far too many probes end early as INCONCLUSIVE: what they waited for was this machine."""
+    out = tmp_path / "out.json"
+    urls = [f"{server[1]}{path}" for path in ("a", "b", "c")]
+    status = verify(*urls, "--rate", "10000", "--duration", "4", "--json", str(out))
+    targets = json.loads(out.read_text())["targets"]
+    assert status == 3
+    assert len(targets) == 6
+    assert all(any("cannot hold the rate" in doubt for doubt in one["doubts"]) for one in targets)
+
+
+def test_a_refusal_is_a_failure_also_where_the_rate_is_not_held(made_result):
+    """A time-out may be an overloaded machine's own, a refusal is what the product said."""
+    assert made_result(kind="timeout", coverage=1.0).exit_code == 1
+    assert made_result(kind="timeout", coverage=0.9).exit_code == 3
+    assert made_result(kind="stall", late_p99_s=0.4).exit_code == 3
+    assert made_result(kind="refused", coverage=0.9).exit_code == 1
+    assert made_result(kind=None, coverage=0.9).exit_code == 3
+    assert made_result(kind=None, late_p99_s=0.4).exit_code == 3
+    assert made_result(kind=None, runner_failures=20).exit_code == 3
+    assert made_result(kind=None, resolution_s=None).exit_code == 3
+    assert made_result(kind=None).exit_code == 0
+
+
+@pytest.fixture
+def made_result():
+    """Make a result of 1000 probes with one outage of a kind, or none."""
+
+    def make(*, kind, **changes):
+        seen = () if kind is None else (_interval(kind),)
+        downtime = Downtime(
+            total=Bracket(lower=0.0, upper=0.1 * len(seen)),
+            longest=Bracket(lower=0.0, upper=0.1 * len(seen)),
+            outages=len(seen),
+            intervals=seen,
+            stalls=(),
+            failed=len(seen),
+            looks=1000,
+            blind_s=0.0,
+            longest_gap_s=0.01,
+        )
+        fields = {
+            "url": "http://x/",
+            "connection": "new",
+            "start_s": 0.0,
+            "end_s": 10.0,
+            "sent": 1000,
+            "failed": len(seen),
+            "stalled": 0,
+            "runner_failures": 0,
+            "runner_error": "",
+            "answered": 999,
+            "coverage": 1.0,
+            "late_p99_s": 0.001,
+            "resolution_s": 0.04,
+            "latency_ms": {},
+            "downtime": downtime,
+        }
+        return _Result(**{**fields, **changes})
+
+    return make
+
+
+def _interval(kind):
+    return Interval(
+        start_s=1.0,
+        end_s=1.1,
+        lower_s=0.05,
+        kind=kind,
+        first_error=kind,
+        samples=3,
+        status=0,
+        series=("p/new",),
+    )
 
 
 _COMMAND = """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +69,14 @@ def test_a_killed_sampler_leaves_all_but_its_last_second(server, sampler, tmp_pa
     for columns in samples.values():
         assert killed_s - 1.0 < columns.scheduled_s[-1] < killed_s
         assert np.diff(columns.scheduled_s).max() < 0.0101
+
+
+def test_each_thread_that_takes_pythons_lock_goes_first(server, sampler):
+    """A thread of ordinary priority that is put off while it has the lock would put off the ticks with it."""
+    pid = sampler(server[1]).id.pid
+    ours = [os.sched_getscheduler(int(one.name)) for one in Path(f"/proc/{pid}/task").iterdir()]
+    # The loop, the writer, and the thread that looks names up.
+    assert len([policy for policy in ours if policy & os.SCHED_RR]) == 3
 
 
 def test_a_frozen_runner_is_blind_and_the_product_is_not_down(server, tmp_path, clock):

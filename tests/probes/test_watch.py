@@ -9,7 +9,8 @@ from clients.kubernetes import ApiError, WatchEvent
 from core.clock import RunClock
 from core.files import read_lines
 from probes.children import Child
-from probes.objects import DESCRIBED
+from probes.nodes import Heartbeats
+from probes.objects import DESCRIBED, node_event
 from probes.watch import Watcher
 
 
@@ -133,6 +134,60 @@ def test_a_pod_is_described_as_the_timeline_needs_it():
     assert (seen["ready"], seen["deleting"]) == (False, True)
 
 
+def test_a_pod_tells_how_it_will_be_stopped():
+    """Its hooks in words, their length where they state it, and the time it is given."""
+    one = pod("a", "1")
+    one["spec"] |= {"terminationGracePeriodSeconds": 30, "containers": [{"name": "c"}]}
+    seen = DESCRIBED["pods"]("ADDED", one)
+    assert (seen["pre_stop"], seen["pre_stop_s"], seen["grace_s"]) == ([], None, 30)
+    for hook, words, length_s in (
+        ({"httpGet": {"path": "/drain?seconds=4", "port": 1}}, "GET /drain?seconds=4", 4.0),
+        ({"httpGet": {"path": "/drain", "port": 1}}, "GET /drain", None),
+        ({"sleep": {"seconds": 3}}, "sleep 3 s", 3.0),
+        ({"exec": {"command": ["/bin/sleep", "0.2"]}}, "/bin/sleep 0.2", 0.2),
+        ({"exec": {"command": ["sh", "-c", "sleep 5"]}}, "sh -c sleep 5", None),
+    ):
+        one["spec"]["containers"] = [{"name": "c"}, {"name": "d", "lifecycle": {"preStop": hook}}]
+        seen = DESCRIBED["pods"]("ADDED", one)
+        assert (seen["pre_stop"], seen["pre_stop_s"]) == ([words], length_s)
+    one["metadata"]["deletionGracePeriodSeconds"] = 0
+    assert DESCRIBED["pods"]("MODIFIED", one)["grace_s"] == 0
+
+
+def test_a_node_that_falls_silent_is_told_once_and_so_is_its_return():
+    """Only while others are heard: else it is the API server that is silent."""
+    beats = Heartbeats()
+    assert [beats.heard("ADDED", name, 100.0) for name in ("a", "b")] == [[], []]
+    beats.heard("MODIFIED", "b", 110.0)
+    assert beats.overdue(114.9) == []
+    (silent,) = beats.overdue(115.1)
+    assert (silent["type"], silent["name"], silent["silent_since_s"]) == ("SILENT", "a", 100.0)
+    assert beats.overdue(116.0) == []
+    assert beats.overdue(126.0) == [], "nobody was heard for 16 s"
+    (heard,) = beats.heard("MODIFIED", "a", 127.0)
+    assert (heard["type"], heard["name"], heard["silent_s"]) == ("HEARD", "a", 27.0)
+    (again,) = beats.overdue(127.5)
+    assert again["name"] == "b"
+    beats.heard("DELETED", "b", 128.0)
+    assert beats.overdue(141.0) == []
+
+
+def test_what_one_may_not_see_is_watched_without():
+    """Nodes belong to the cluster: who has rights in a namespace alone gets a gap, and goes on."""
+    stopped, events = threading.Event(), []
+
+    class Forbidding:
+        def list_with_version(self, _resource, _namespace):
+            raise ApiError("GET nodes", 403, "forbidden")
+
+    watcher = Watcher(
+        Forbidding(), "", "nodes", RunClock.start(), events.append, describe=node_event, optional=True
+    )
+    watcher.follow(stopped)
+    assert watcher.listed.is_set()
+    assert [(one["kind"], one["resource"]) for one in events] == [("k8s.gap", "nodes")]
+
+
 def test_an_endpoint_without_conditions_is_ready():
     """The API leaves `ready` out to mean yes; `serving` then says the same."""
     piece = {
@@ -160,12 +215,14 @@ def test_a_cluster_that_does_not_answer_is_a_gap_of_every_resource(tmp_path, clo
     config = {"run_dir": str(tmp_path), "offset_s": clock.offset_s, "kubeconfig": str(kubeconfig)}
     child = Child("watch", "probes.watch", {**config, "namespace": "n"}, tmp_path, clock.now)
 
+    everywhere = {*DESCRIBED, "nodes", "leases"}
+
     def gaps():
         found = {one["resource"] for one in read_lines(tmp_path / "events.jsonl") if one["kind"] == "k8s.gap"}
-        return found if len(found) == len(DESCRIBED) else None
+        return found if len(found) == len(everywhere) else None
 
     try:
-        assert child.wait_for("a gap of every resource", gaps, 20) == set(DESCRIBED)
+        assert child.wait_for("a gap of every resource", gaps, 20) == everywhere
         assert child.said() == []
     finally:
         assert child.stop(5) == 0

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from cli.main import main
+from clients import terraform_provider
 from clients.marked import marked
 from clients.terraform import MARK
 from core.errors import EnvironmentFailedError, RefusedError, SettingsError
 from core.files import append_line, read_lines
-from core.places import checkout
+from core.processes import ProcessId
 from core.waiting import wait_until
-from fixtures.provisioning import Provision, reap, resource_run_id
+from fixtures.making import EnvironmentOwner
+from fixtures.provision_choice import Choice
+from fixtures.provision_drift import drift
+from fixtures.provision_reaping import destroy, environments
+from fixtures.provisioning import TTL_S, Outputs, Provision, reap, resource_run_id
+from fixtures.settings import load_settings
 from lab import aws_double
+from reports.runs import RunStore
 
 pytestmark = pytest.mark.usefixtures("state_folder")
-
-APPLY_IN_A_PROCESS = """
-import sys
-from fixtures.provisioning import Provision
-Provision(run_id=sys.argv[1]).apply()
-"""
 
 
 def clients_of(folder: Path) -> dict[str, Any]:
@@ -44,62 +43,63 @@ def clients_of(folder: Path) -> dict[str, Any]:
 
 def assert_no_process(folder: Path) -> None:
     assert marked(MARK, str(folder / "data")) == []
+    assert marked(terraform_provider.MARK, str(folder)) == []
     assert marked(aws_double.MARK, str(folder / "double")) == []
 
 
-def test_an_environment_is_applied_and_an_orphan_is_seen_after_it_is_destroyed() -> None:
-    """The outputs are the real resources; a bucket that Terraform does not know fails the destruction."""
-    provision = Provision(run_id="run-a", variables={"vpc_cidr": "10.30.0.0/16"})
+def test_a_whole_life(capsys: pytest.CaptureFixture[str]) -> None:
+    """Applied as promised, compared, kept, taken again, destroyed; what Terraform does not know is seen."""
+    provision = Provision(run_id="run-a", variables={"vpc_cidr": "10.30.0.0/16"}, keep=True)
     steps = provision.start().result(timeout_s=240)
     aws = clients_of(provision.folder)
     try:
-        expected = {
-            "AWS_REGION": "us-east-1",
-            "STORAGE_BUCKET": "ecochain-lab-run-a-storage",
-            "EKS_CLUSTER": "ecochain-lab-run-a",
-        }
-        assert steps.service_environment == expected
-        assert list(steps.seconds) == ["double", "init", "apply", "outputs"]
-        versioning = aws["s3"].get_bucket_versioning(Bucket=expected["STORAGE_BUCKET"])
-        assert versioning["Status"] == "Enabled"
-        group = aws["eks"].describe_nodegroup(clusterName=expected["EKS_CLUSTER"], nodegroupName="ai")
-        assert group["nodegroup"]["taints"] == [{"key": "workload", "value": "ai", "effect": "NO_SCHEDULE"}]
-        vpc = aws["ec2"].describe_vpcs(VpcIds=[steps.values["vpc_id"]])["Vpcs"][0]
-        tags = {tag["Key"]: tag["Value"] for tag in vpc["Tags"]}
-        assert (vpc["CidrBlock"], tags["ecochain.dev/run"]) == ("10.30.0.0/16", "run-a")
-        assert (tags["Project"], tags["Environment"]) == ("ecochain", "lab")
+        assert_as_promised(aws, steps)
+        assert drift("run-a") == []  # a second apply would change nothing
+        bucket = steps.service_environment["STORAGE_BUCKET"]
+        aws["s3"].put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
         aws["s3"].create_bucket(Bucket="ecochain-lab-run-a-orphan")
+        assert main(["env", "drift", "run-a"]) == 1
+        assert capsys.readouterr().out.splitlines() == [
+            "module.platform.module.storage[0].aws_s3_bucket_versioning.this: update",
+            "s3-bucket ecochain-lab-run-a-orphan: not in the state",
+        ]
+        aws["s3"].create_bucket(Bucket="nobody-knows")
+        provision.destroy()
+        assert [(one.run_id, one.state) for one in environments()] == [("run-a", "kept")]
+        assert reap() == []
+        again = Provision(run_id="run-b", reuse="run-a")
+        assert again.apply().service_environment == steps.service_environment
+        assert [(one.run_id, one.state) for one in environments()] == [("run-a", "in use")]
+        again.destroy()
+        assert environments()[0].expires_s == pytest.approx(time.time() + TTL_S, abs=600)
     finally:
-        with pytest.raises(EnvironmentFailedError, match=r"1 left: s3-bucket ecochain-lab-run-a-orphan$"):
-            provision.destroy()
-    provision.destroy()
+        provision.destroy()
+        reaped = destroy("run-a")
+    left = ("s3-bucket ecochain-lab-run-a-orphan", "s3-bucket nobody-knows")
+    assert (reaped.remains, reaped.error) == (left, None)
     assert not provision.folder.exists()
     assert_no_process(provision.folder)
 
 
-def test_what_a_killed_run_was_creating_is_reaped(state_folder: Path) -> None:
-    """After SIGKILL in the middle of an apply the next run destroys it from its state."""
-    folder = state_folder / "terraform" / "run-k"
-    harness = subprocess.Popen([sys.executable, "-c", APPLY_IN_A_PROCESS, "run-k"], cwd=checkout())
-    try:
-        wait_until("resources in the state", lambda: resources(folder) >= 4, 120)
-        assert reap() == []
-        assert marked(MARK, str(folder / "data"))
-    finally:
-        harness.send_signal(signal.SIGKILL)
-        harness.wait()
-    [reaped] = reap()
-    assert (reaped.run_id, reaped.remains, reaped.error) == ("run-k", (), None)
-    assert not folder.exists()
-    assert_no_process(folder)
-    assert reap() == []
-
-
-def resources(folder: Path) -> int:
-    try:
-        return len(json.loads((folder / "terraform.tfstate").read_text())["resources"])
-    except (OSError, ValueError):
-        return 0
+def assert_as_promised(aws: dict[str, Any], steps: Outputs) -> None:
+    expected = {
+        "AWS_REGION": "us-east-1",
+        "STORAGE_BUCKET": "ecochain-lab-run-a-storage",
+        "EKS_CLUSTER": "ecochain-lab-run-a",
+    }
+    assert steps.service_environment == expected
+    assert list(steps.seconds) == ["open", "init", "plan", "apply", "outputs", "inventory"]
+    assert steps.plan is not None
+    assert "module.platform.module.storage[0].aws_s3_bucket.this will be created" in steps.plan.read_text()
+    assert steps.kubeconfig is None  # the double runs no cluster
+    versioning = aws["s3"].get_bucket_versioning(Bucket=expected["STORAGE_BUCKET"])
+    assert versioning["Status"] == "Enabled"
+    group = aws["eks"].describe_nodegroup(clusterName=expected["EKS_CLUSTER"], nodegroupName="ai")
+    assert group["nodegroup"]["taints"] == [{"key": "workload", "value": "ai", "effect": "NO_SCHEDULE"}]
+    vpc = aws["ec2"].describe_vpcs(VpcIds=[steps.values["vpc_id"]])["Vpcs"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in vpc["Tags"]}
+    assert (vpc["CidrBlock"], tags["ecochain.dev/run"]) == ("10.30.0.0/16", "run-a")
+    assert (tags["Project"], tags["Environment"]) == ("ecochain", "lab")
 
 
 def test_a_dead_runs_folder_whose_double_is_gone_is_removed(state_folder: Path) -> None:
@@ -158,6 +158,7 @@ def test_a_background_failure_is_delivered_where_the_result_is_asked_for(
     assert not provision.folder.exists()
 
 
+@pytest.mark.long
 def test_destroying_during_the_apply_stops_it_and_leaves_nothing() -> None:
     """A run interrupted early waits for no apply: it is cancelled, and its waiter is told."""
     provision = Provision(run_id="run-c")
@@ -168,6 +169,31 @@ def test_destroying_during_the_apply_stops_it_and_leaves_nothing() -> None:
     assert_no_process(provision.folder)
     with pytest.raises(EnvironmentFailedError, match="cancelled"):
         handle.result(timeout_s=1)
+
+
+def test_a_session_that_ends_lets_an_apply_in_the_background_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who makes the environment in another thread is told at once; one that has not begun does not begin."""
+
+    def applying(provision: Provision, _program: object) -> Outputs:
+        wait_until("the apply to be cancelled", lambda: provision._site._cancelled, 20)
+        raise EnvironmentFailedError("cancelled")
+
+    monkeypatch.setattr(Provision, "_apply", applying)
+    run, this = RunStore(tmp_path).create("lab", [], 1), ProcessId.of(os.getpid())
+    assert this is not None
+    going = EnvironmentOwner(load_settings("lab"), run, this, print, Choice())
+    handle = going._start_provision()
+    going.abandon()
+    assert handle is not None
+    with pytest.raises(EnvironmentFailedError, match="cancelled"):
+        handle.result(timeout_s=20)
+    assert going._provision is not None
+    going._provision.destroy()
+    assert environments() == []
+    with pytest.raises(EnvironmentFailedError, match="the session ended before"):
+        going._start_provision()
 
 
 def test_a_run_id_in_use_is_refused(state_folder: Path) -> None:

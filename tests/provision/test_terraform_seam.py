@@ -168,6 +168,13 @@ def test_a_late_terraform_is_interrupted_and_may_save_its_state(tmp_path: Path) 
     assert (tmp_path / "work/environments/lab/terraform.saved").exists()
 
 
+def test_outputs_are_those_of_the_state(tmp_path: Path) -> None:
+    """They are read as they stand there, without a start of Terraform."""
+    made = terraform(tmp_path, tmp_path / "absent")
+    made.state_file.write_text('{"outputs": {"name": {"value": "eco", "type": "string"}}, "resources": []}')
+    assert made.outputs() == {"name": "eco"}
+
+
 def test_diagnostics_are_given_without_the_log_around_them(tmp_path: Path) -> None:
     """A failed apply says the resource and the reason, a line each."""
     body = (

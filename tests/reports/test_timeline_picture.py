@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.picture import BLUE, GREEN, GREY, ORANGE, RED, Series, draw
+from reports.picture_rows import FAULTY, RECOVERING
 from reports.samples import read_series
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -77,6 +78,19 @@ def test_phases_and_pods_are_on_the_same_axis() -> None:
     assert lines["950.0"] == RED
 
 
+def test_alerts_are_on_the_same_axis() -> None:
+    """Red while one begins to fire, and named; blue when it is resolved."""
+    events = [
+        {"t": 1002.0, "kind": "alert.firing", "alert": "AuthDown", "labels": {}},
+        {"t": 1008.0, "kind": "alert.resolved", "alert": "AuthDown", "labels": {}},
+    ]
+    root = ET.fromstring(draw(events, {}, 1000, 1010, "t"))
+    assert {"alert", "firing", "resolved"} <= {text.text for text in root.iter(f"{SVG}text")}
+    assert "firing AuthDown" in {title.text for title in root.iter(f"{SVG}title")}
+    lines = {line.get("x1"): line.get("stroke") for line in root.iter(f"{SVG}line")}
+    assert (lines["350.0"], lines["830.0"]) == (RED, BLUE)
+
+
 def test_an_empty_span_says_so() -> None:
     """Nothing recorded is said in words."""
     assert "nothing was recorded" in draw([], {}, 0, 0, "t")
@@ -105,3 +119,49 @@ def test_samples_are_read_by_series_without_retries_and_torn_segments(tmp_path: 
     }
     assert list(found["a/new"].sent_s) == [10.0, 10.1, 10.2]
     assert read_series(tmp_path / "none", 0, 1, slow_ms=1) == {}
+
+
+def test_each_fault_has_a_row_with_its_phases() -> None:
+    """Pale red until it was healed, pale orange until the recovery; one that failed has only its marks."""
+    events = [
+        {"t": 1001.0, "kind": "fault.injected", "fault": "node_cut", "fault_id": "f1"},
+        {"t": 1004.0, "kind": "fault.healed", "fault": "node_cut", "fault_id": "f1"},
+        {"t": 1006.0, "kind": "fault.recovered", "fault": "node_cut", "fault_id": "f1"},
+        {"t": 1002.0, "kind": "fault.injected", "fault": "node_cut", "fault_id": "f2"},
+        {"t": 1003.0, "kind": "fault.failed", "fault": "node_cut", "fault_id": "f2"},
+        {"t": 1007.0, "kind": "fault.injected", "fault": "dns_failure", "fault_id": "f3"},
+    ]
+    svg = draw(events, {}, 1000, 1010, "t")
+    assert colours(svg) == [FAULTY, RECOVERING, FAULTY]
+    labels = {text.text for text in ET.fromstring(svg).iter(f"{SVG}text")}
+    assert {"fault node_cut", "fault node_cut #2", "fault dns_failure"} <= labels
+    first = list(ET.fromstring(svg).iter(f"{SVG}rect"))[1]
+    assert (first.get("x"), first.get("width")) == ("270.0", "240.0")
+
+
+def test_replicas_are_counted_where_their_number_changes() -> None:
+    """Green with all of them, orange with fewer, red with none; what never changed has no row."""
+    pods = [
+        {"t": 1000.5 + n / 100, "kind": "k8s.pod", "type": "ADDED", "name": f"{app}-{n}", "ready": True,
+         "labels": {"app.kubernetes.io/name": app}}
+        for app in ("auth", "api")
+        for n in range(2)
+    ]  # fmt: skip
+    gone = [
+        {**pods[0], "t": 1003.0, "type": "DELETED"},
+        {**pods[1], "t": 1005.0, "ready": False, "type": "MODIFIED"},
+    ]
+    back = [{**pods[1], "t": 1007.0, "type": "MODIFIED"}, {**pods[0], "t": 1008.0, "type": "ADDED"}]
+    root = ET.fromstring(draw([*pods, *gone, *back], {}, 1000, 1010, "t"))
+    labels = [text.text for text in root.iter(f"{SVG}text")]
+    assert "replicas auth" in labels
+    assert "replicas api" not in labels
+    titles = [title.text for title in root.iter(f"{SVG}title") if "ready" in str(title.text)]
+    assert titles[:5] == ["2 ready", "1 ready", "0 ready", "1 ready", "2 ready"]
+
+
+def test_the_load_shows_its_requests_and_what_failed_of_them() -> None:
+    """A second with one failure of a thousand requests has red in it."""
+    second: dict[str, Any] = {"kind": "load.second", "requests": 1000, "failures": 0, "span_s": 1.0}
+    svg = draw([{**second, "t": 1001.0}, {**second, "t": 1002.0, "failures": 1}], {}, 1000, 1010, "t")
+    assert colours(svg) == [GREEN, GREEN, RED]

@@ -24,6 +24,7 @@ resolution_ms = 100
 [releases.auth-service]
 chart = "chart"
 values = ["values.yaml"]
+rehearsed = true
 deploy_timeout_s = 60
 failing_timeout_s = 20
 rollback_timeout_s = 60
@@ -124,6 +125,27 @@ def test_settings_cannot_be_changed(base: Path) -> None:
             "bda",
         ),
         ("failing_timeout_s = 20", "", "releases.auth-service.failing_timeout_s", "Helm waits", "nothing"),
+        (
+            "[slas.downtime]",
+            f'[releases.auth-service.images]\ncurrent = "a@sha256:{"0" * 64}"\n[slas.downtime]',
+            "releases.auth-service.images",
+            "since it is rehearsed",
+            "not all of them",
+        ),
+        (
+            "[slas.downtime]",
+            '[stores.mongodb]\nchart = "chrat"\ndeploy_timeout_s = 9\n[slas.downtime]',
+            "stores.mongodb.chart",
+            "Chart.yaml",
+            "chrat",
+        ),
+        (
+            "[slas.downtime]",
+            '[load]\nfront_door = "aip"\n[slas.downtime]',
+            "load.front_door",
+            "one of auth-service",
+            "aip",
+        ),
         ("[environment]", "[environment", "line 2", "valid TOML", None),
     ],
 )
@@ -167,6 +189,14 @@ def test_an_sla_without_a_bound_is_an_error_and_not_a_pass(base: Path) -> None:
         load(base, GOOD).allowed("recovery_time", "pod-kill")
     with pytest.raises(SettingsError, match="one of auth-service"):
         load(base, GOOD).release("user-service")
+
+
+def test_a_scenario_disturbs_only_what_is_rehearsed(base: Path) -> None:
+    """Asked for another release, it is refused by the key that would allow it."""
+    assert load(base, GOOD).rehearsed("auth-service", "pod-kill").rehearsed
+    kept = load(base, GOOD.replace("rehearsed = true\n", ""))
+    with pytest.raises(SettingsError, match=r"releases\.auth-service\.rehearsed: expected true .*pod-kill"):
+        kept.rehearsed("auth-service", "pod-kill")
 
 
 FOREIGN = GOOD.replace('provider = "lab"', 'provider = "kubeconfig"')

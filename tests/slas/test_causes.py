@@ -37,11 +37,38 @@ def endpoints(second: float, *ready: bool, service: str = "auth-service") -> dic
     )
 
 
+SHORT, LOST = "preStop too short", "node lost"
+
+
+def silent(second: float, node: str, since: float) -> dict[str, Any]:
+    return at(second, "k8s.node", type="SILENT", name=node, silent_since_s=T0 + since)
+
+
+def heard(second: float, node: str, since: float) -> dict[str, Any]:
+    return at(second, "k8s.node", type="HEARD", name=node, silent_since_s=T0 + since)
+
+
 @pytest.mark.parametrize(
     ("events", "outage", "cause"),
     [
         ([], interval("status", status=503), "application error"),
         ([pod(4.9, deleting=True)], interval("refused"), "endpoint removed after SIGTERM"),
+        ([pod(4.9, deleting=True, pre_stop=["sleep 0.2"], pre_stop_s=0.2)], interval("refused"), SHORT),
+        ([pod(4.9, deleting=True, pre_stop=["GET /drain"], pre_stop_s=None)], interval("reset"), SHORT),
+        ([pod(-20, deleting=True, pre_stop=["sleep 24"], pre_stop_s=24.0)], interval("reset"), SHORT),
+        ([pod(4.9, deleting=True, pre_stop=["sleep 4"], pre_stop_s=4.0)], interval("stall"), "unexplained"),
+        ([pod(4.9, deleting=True, pre_stop=["sleep 0.2"], pre_stop_s=0.2)], interval("stall"), SHORT),
+        ([pod(1, deleting=True)], interval("stall"), "unexplained"),
+        ([pod(1, node="n1"), silent(17, "n1", since=2)], interval("timeout"), "node lost"),
+        ([pod(1, node="n1"), silent(17, "n2", since=2)], interval("timeout"), "unexplained"),
+        ([pod(1, node="n1"), silent(17, "n1", since=7)], interval("timeout"), "unexplained"),
+        ([pod(1, node="n1"), heard(4, "n1", since=-20)], interval("timeout"), "unexplained"),
+        ([pod(1, node="n1"), heard(19, "n1", since=1)], interval("timeout"), "node lost"),
+        (
+            [pod(1, node="n1"), at(5, "k8s.node", type="MODIFIED", name="n1", ready=False)],
+            interval("reset"),
+            LOST,
+        ),
         ([pod(1), pod(7, restarts=1)], interval("reset"), "killed process"),
         ([at(4.5, "fault.injected", fault="container_kill")], interval("reset"), "killed process"),
         ([at(9, "k8s.event", reason="NodeNotReady", object_name="n1")], interval("timeout"), "node lost"),
@@ -71,6 +98,24 @@ def test_an_outage_gets_the_cause_that_the_timeline_shows(
     found = explain(timeline({}, *events), outage)
     assert found.name == cause
     assert found.evidence
+
+
+def test_no_endpoint_is_a_kind_of_its_own() -> None:
+    """A refusal where no endpoint was ready comes from the Service; one where some were, from a process."""
+    empty = timeline({}, endpoints(1, True), endpoints(4, False))
+    for kind in ("refused", "timeout", "stall"):
+        assert explain(empty, interval(kind)).as_json()["kind"] == "no_endpoint"
+    assert "kind" not in explain(empty, interval("reset")).as_json()
+    assert "kind" not in explain(timeline({}, endpoints(1, True)), interval("refused")).as_json()
+
+
+def test_a_hook_that_was_too_short_is_shown_beside_what_came_too_late() -> None:
+    """What the pod has for its stop, and when its endpoint went."""
+    slices = at(5.9, "k8s.endpointslice", service="auth-service", endpoints=[{"pod": "a-1", "ready": False}])
+    events = [pod(4.9, deleting=True, pre_stop=["sleep 9 s"], pre_stop_s=0.5, grace_s=0.5), slices]
+    words = " ".join(explain(timeline({}, *events), interval("refused")).evidence)
+    for told in ("a-1 is being deleted, preStop sleep 9 s", "grace period", "taken out, 1.000 s later"):
+        assert told in words
 
 
 def test_causes_are_summed_up_by_frequency() -> None:

@@ -14,9 +14,13 @@ from slas.verdicts import Bracket, Outcome, Verdict
 ASKED = expected("downtime", end_s=9.99)
 GOOD = {"requests": 100, "failures": 0, "latency_ms": {"3": 95, "20": 5}}
 BOUNDS = {
+    "acceptance": 1,
+    "alert_latency": 60.0,
     "deploy_time": 30.0,
     "downtime": 0.0,
+    "downtime_longest": 0.0,
     "error_ratio": 0.01,
+    "invariant": 1,
     "latency_p95": 50.0,
     "latency_p99": 50.0,
     "recovery_time": 30.0,
@@ -146,6 +150,46 @@ def test_zero_downtime_needs_a_proved_resolution() -> None:
     assert judged(failing, *started, ASKED).verdict is Outcome.FAIL
 
 
+def test_calibration_over_the_products_path_outweighs_the_control_target() -> None:
+    """The pod behind a Service proves what the product's series see, loopback only without one."""
+    started = probed(NEW)[:1]
+    seen = {"found": True, "resolution_s": 0.04, "mode": "reset"}
+    control = at(-1, "calibration.result", series="control/new", **seen)
+    by_control = at(-1, "calibration.result", series=NEW, by="control/new", **seen)
+    path = at(-1, "calibration.result", series="calibration/new", **seen)
+    missed = at(-1, "calibration.result", series=NEW, by="calibration/new", **seen | {"found": False})
+    for proof, verdict in (
+        ([path], Outcome.PASS),
+        ([by_control], Outcome.PASS),
+        ([control, path | {"series": "calibration/new@cluster"}], Outcome.INCONCLUSIVE),
+        ([by_control, path | {"resolution_s": 0.2}], Outcome.INCONCLUSIVE),
+        ([by_control, missed], Outcome.INCONCLUSIVE),
+        ([path, at(-9, "calibration.result", series=NEW, **seen | {"found": False})], Outcome.PASS),
+    ):
+        assert judged({NEW: series()}, *started, *proof, ASKED).verdict is verdict
+
+
+def test_a_blind_vantage_blinds_its_own_series_only() -> None:
+    """What the pod inside the cluster saw stays certain while the runner was frozen, and vice versa."""
+    inside = f"{NEW}@cluster"
+    for name, vantage, lower_s in ((NEW, {}, 0.2), (inside, {"vantage": "cluster"}, 0.2)):
+        frozen = at(9, "control.blind", start_s=T0 + 2.2, end_s=T0 + 3.0, **vantage)
+        asked = expected("downtime", allowed=5.0, end_s=9.99, details={"series": name})
+        verdict = judged({name: series([(2.0, 3.0)])}, *probed(name), frozen, asked)
+        assert isinstance(verdict.measured, Bracket)
+        assert verdict.measured.lower == pytest.approx(lower_s, abs=0.02)
+        other = {inside: NEW, NEW: inside}[name]
+        asked = expected("downtime", allowed=5.0, end_s=9.99, details={"series": other})
+        verdict = judged({other: series([(2.0, 3.0)])}, *probed(other), frozen, asked)
+        assert isinstance(verdict.measured, Bracket)
+        assert verdict.measured.lower == pytest.approx(1.0, abs=0.02)
+        asked = expected("downtime", allowed=5.0, end_s=9.99, details={"series": [name, other]})
+        rows = {name: series([(2.0, 3.0)]), other: series([(2.0, 3.0)])}
+        both = judged(rows, *probed(name, other), frozen, asked)
+        assert isinstance(both.measured, Bracket)
+        assert both.measured.lower == pytest.approx(1.0, abs=0.02)
+
+
 def test_a_blind_spot_longer_than_the_resolution_is_inconclusive() -> None:
     """Zero cannot be claimed of a time in which nothing was sent, or the runner was frozen."""
     rows = series(rate=1000.0)
@@ -245,16 +289,60 @@ def test_fast_errors_do_not_flatter_the_latency() -> None:
     assert (verdict.verdict, verdict.measured) == (Outcome.FAIL, 2000.0)
 
 
-def test_latency_of_the_load_comes_from_its_histograms() -> None:
-    """The upper bound of the bucket in which the rank lies; failures are beyond every bucket."""
+def test_latency_of_a_load_without_samples_is_not_judged() -> None:
+    """Seconds have rounded latencies only: a run of the older format proves no percentile."""
     asked = expected("latency_p95", allowed=3.0, details={"source": "load"})
-    assert judged({}, *load(), asked).measured == 3.0
-    assert judged({}, *load(), asked).verdict is Outcome.PASS
-    slower = load({"latency_ms": {"3": 94, "20": 6}})
-    assert judged({}, *slower, asked).measured == 20.0
-    failing = load(*[{"failures": 50, "latency_ms": {"3": 50}}] * 9)
-    assert judged({}, *failing, asked).verdict is Outcome.FAIL
-    assert judged({}, *load(ended={"exit_code": -9}), asked).verdict is Outcome.INCONCLUSIVE
+    verdict = judged({}, *load(), asked)
+    assert (verdict.verdict, verdict.cause) == (Outcome.INCONCLUSIVE, "this run keeps no samples of its load")
+
+
+def test_error_ratio_needs_enough_requests_to_resolve_its_bound() -> None:
+    """No failure in 298 does not show 1 %, none in 299 does; too few fail only if they do so for certain."""
+    for requests, failures, allowed, outcome in (
+        (298, 0, 0.01, Outcome.INCONCLUSIVE),
+        (299, 0, 0.01, Outcome.PASS),
+        (299, 3, 0.01, Outcome.FAIL),
+        (50, 0, 0.01, Outcome.INCONCLUSIVE),
+        (50, 1, 0.01, Outcome.INCONCLUSIVE),
+        (50, 3, 0.01, Outcome.FAIL),
+        (298, 0, 0.0, Outcome.INCONCLUSIVE),
+        (299, 0, 0.0, Outcome.PASS),
+        (5, 1, 0.0, Outcome.FAIL),
+        (1, 0, 1.0, Outcome.PASS),
+    ):
+        seconds = load(*[{"requests": 0}] * 8, {"requests": requests, "failures": failures})
+        verdict = judged({}, *seconds, expected("error_ratio", allowed=allowed))
+        assert (verdict.verdict, verdict.samples) == (outcome, requests)
+        stated = verdict.evidence["proportion"]
+        assert stated["at_least"] <= stated["ratio"] <= stated["at_most"]
+        if not failures:
+            assert stated["at_most"] == pytest.approx(1 - 0.05 ** (1 / requests))
+
+
+def test_downtime_states_what_its_looks_show() -> None:
+    """No failure in N is a bound on the ratio, not zero; total and longest are there whatever is judged."""
+    asked = [expected(sla, allowed=0.5, end_s=9.99) for sla in ("downtime", "downtime_longest")]
+    total, longest = judge(timeline({NEW: series([(2.0, 2.4), (5.0, 5.3)])}, *probed(NEW), *asked))
+    assert (total.verdict, longest.verdict) == (Outcome.FAIL, Outcome.PASS)
+    assert isinstance(total.measured, Bracket)
+    assert isinstance(longest.measured, Bracket)
+    assert 0.67 < total.measured.lower <= 0.7 <= total.measured.upper < 0.73
+    assert 0.38 < longest.measured.lower <= 0.4 <= longest.measured.upper < 0.42
+    for verdict in (total, longest):
+        assert verdict.evidence["total"]["lower"] == total.measured.lower
+        assert verdict.evidence["longest"]["upper"] == longest.measured.upper
+    good = judged({NEW: series()}, *probed(NEW), ASKED)
+    assert good.evidence["looks"]["at_most"] == pytest.approx(1 - 0.05 ** (1 / 999))
+
+
+def test_the_longest_outage_may_hide_where_nobody_looked() -> None:
+    """A gap of the runner is no outage, but one as long may lie in it."""
+    rows = [row for row in series() if not T0 + 4 <= row["sent_s"] < T0 + 4.4]
+    asked = expected("downtime_longest", allowed=0.3, end_s=9.99)
+    verdict = judged({NEW: rows}, *probed(NEW), asked | {"resolution_s": 0.1})
+    assert isinstance(verdict.measured, Bracket)
+    assert (verdict.verdict, verdict.measured.lower) == (Outcome.INCONCLUSIVE, 0.0)
+    assert verdict.measured.upper > 0.4
 
 
 def test_error_ratio_of_the_load() -> None:
@@ -354,6 +442,27 @@ def test_a_failed_release_fails_its_deploy_time() -> None:
     assert "timed out" in str(verdict.cause)
 
 
+def test_the_recovery_from_a_fault_that_lasts_runs_from_its_healing() -> None:
+    """How long it lasted was chosen, and is no part of it; a kill beside it counts from its landing."""
+    cut = {"fault": "node_cut", "fault_id": "f1"}
+    events = [
+        at(1, "fault.selected", **cut, targets=[{"pod": "a"}]),
+        at(2, "fault.injected", **cut),
+        at(2.5, "fault.proved", **cut),
+        at(6, "fault.healing", **cut),
+        at(6.5, "fault.healed", **cut, by="harness"),
+        at(8, "fault.recovered", **cut),
+    ]
+    since = {"since": "healed"}
+    asked = expected("recovery_time", allowed=3, details=since)
+    assert judged({}, *events, asked).measured == Bracket(lower=1.5, upper=2.0)
+    assert judged({}, *events[:4], asked).verdict is Outcome.INCONCLUSIVE
+    killed = [
+        {**event, "fault_id": "f2", "by": "kubernetes"} for event in events if "healing" not in event["kind"]
+    ]
+    assert judged({}, *killed, asked).measured == Bracket(lower=5.5, upper=6.0)
+
+
 def test_recovery_time_runs_from_the_landing_to_full_strength() -> None:
     """It is a bracket, since the fault landed between injection and proof."""
     one = {"fault": "pod_delete", "fault_id": "f1"}
@@ -436,7 +545,7 @@ def test_what_cannot_be_judged_is_inconclusive_with_its_reason(monkeypatch: pyte
     broken = expected("downtime")
     del broken["allowed"]
     asked = [
-        expected("invariant"),
+        expected("rpo"),
         broken,
         expected("downtime", unit="ms"),
         expected("downtime", allowed=float("nan")),

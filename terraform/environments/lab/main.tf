@@ -1,4 +1,4 @@
-# The lab's AWS side: the same modules as the other environments, small, and applied to a double of AWS.
+# The lab's AWS side: the same platform as the other environments, small, and applied to a double of AWS.
 
 locals {
   name = "${var.project}-${var.environment}-${var.run_id}"
@@ -11,20 +11,23 @@ locals {
   }
 }
 
-module "vpc" {
-  source = "../../modules/vpc"
+module "platform" {
+  source = "../../modules/platform"
 
-  name               = local.name
-  cidr               = var.vpc_cidr
-  availability_zones = ["${var.region}a", "${var.region}b"]
-}
+  name          = local.name
+  region        = var.region
+  modules       = var.modules
+  zones         = 2
+  vpc_cidr      = var.vpc_cidr
+  nat           = "none" # a double routes nothing
+  multi_az      = false
+  disposable    = true # a run's data is worth nothing after the run
+  customer_key  = false
+  instance_tags = local.tags
 
-module "eks" {
-  source = "../../modules/eks"
-
-  name               = local.name
   kubernetes_version = var.kubernetes_version
-  subnet_ids         = module.vpc.private_subnet_ids
+  launch_templates   = false # the double forgets a node group's template, so every plan would replace the group
+  log_days           = 1
 
   node_groups = {
     general = {
@@ -37,6 +40,7 @@ module "eks" {
     ai = {
       instance_types = ["g4dn.xlarge"]
       ami_type       = "AL2023_x86_64_NVIDIA"
+      disk_gib       = 100
       min_size       = 0
       desired_size   = 1
       max_size       = 2
@@ -44,11 +48,9 @@ module "eks" {
       taints         = [{ key = "workload", value = "ai", effect = "NO_SCHEDULE" }]
     }
   }
-}
 
-module "storage" {
-  source = "../../modules/s3"
+  database = { instance_class = "db.t4g.micro", backup_days = 1, performance_insights = false }
+  cache    = { node_type = "cache.t4g.micro", replicas = 1 }
 
-  bucket        = "${local.name}-storage"
-  force_destroy = true # a run's data is worth nothing after the run
+  lifecycle_rules = var.lifecycle_rules ? {} : null
 }

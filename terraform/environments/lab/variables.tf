@@ -64,7 +64,7 @@ variable "kubernetes_version" {
 }
 
 variable "aws_endpoint_url" {
-  description = "Address of an AWS double for every service; null means AWS itself."
+  description = "Address of an AWS double, which AWS_ENDPOINT_URL has to name as well; null means AWS itself."
   type        = string
   default     = null
 
@@ -72,4 +72,31 @@ variable "aws_endpoint_url" {
     condition     = var.aws_endpoint_url == null || can(regex("^https?://[^/]+$", var.aws_endpoint_url))
     error_message = "aws_endpoint_url must be null or an http(s) address without a path, such as http://127.0.0.1:4566."
   }
+}
+
+variable "modules" {
+  description = "Which parts are made: vpc, eks, rds, elasticache, s3, cloudfront. eks, rds and elasticache lie in the vpc; cloudfront serves the s3 bucket."
+  type        = set(string)
+  default     = ["vpc", "eks", "s3"]
+
+  validation {
+    condition     = length(var.modules) > 0 && length(setsubtract(var.modules, ["vpc", "eks", "rds", "elasticache", "s3", "cloudfront"])) == 0
+    error_message = "modules must be some of vpc, eks, rds, elasticache, s3 and cloudfront."
+  }
+
+  validation {
+    condition     = contains(var.modules, "vpc") || length(setintersection(var.modules, ["eks", "rds", "elasticache"])) == 0
+    error_message = "modules must hold vpc: eks, rds and elasticache lie in it."
+  }
+
+  validation {
+    condition     = contains(var.modules, "s3") || !contains(var.modules, "cloudfront")
+    error_message = "modules must hold s3: cloudfront serves its bucket."
+  }
+}
+
+variable "lifecycle_rules" {
+  description = "Whether the bucket has lifecycle rules. Off by default: the provider watches a new rule for 50 seconds."
+  type        = bool
+  default     = false
 }

@@ -29,10 +29,67 @@ variable "subnet_ids" {
   }
 }
 
-variable "endpoint_public_access" {
-  description = "Whether the API server is reachable from the internet."
+variable "public_access_cidrs" {
+  description = "IPv4 ranges that reach the API server from the internet; empty leaves it to the VPC."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.public_access_cidrs : can(cidrnetmask(cidr)) && !endswith(cidr, "/0")])
+    error_message = "public_access_cidrs must be IPv4 ranges, and not the whole internet."
+  }
+}
+
+variable "log_days" {
+  description = "Days that the control plane's logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_days)
+    error_message = "log_days must be a retention that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731."
+  }
+}
+
+variable "launch_templates" {
+  description = "Whether each node group has a launch template: encrypted disks, tags on instances, no metadata for pods. False only where a double cannot keep one."
   type        = bool
-  default     = false
+  default     = true
+}
+
+variable "instance_tags" {
+  description = "Tags of instances, volumes and interfaces beside `tags`: the provider's default tags do not reach them."
+  type        = map(string)
+  default     = {}
+}
+
+variable "addons" {
+  description = "Add-ons by name. service_account (NAMESPACE:NAME) and policy (an AWS managed policy) give one a role."
+  type = map(object({
+    version         = optional(string)
+    service_account = optional(string)
+    policy          = optional(string)
+  }))
+  default = {
+    vpc-cni    = {}
+    kube-proxy = {}
+    coredns    = {}
+    aws-ebs-csi-driver = {
+      service_account = "kube-system:ebs-csi-controller-sa"
+      policy          = "service-role/AmazonEBSCSIDriverPolicy"
+    }
+  }
+
+  validation {
+    condition     = alltrue([for addon in var.addons : (addon.service_account == null) == (addon.policy == null)])
+    error_message = "addons: service_account and policy go together."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts Kubernetes' Secrets, the nodes' disks and the control plane's logs; null means AWS's own."
+  type        = string
+  default     = null
 }
 
 variable "node_groups" {
@@ -40,6 +97,8 @@ variable "node_groups" {
   type = map(object({
     instance_types = list(string)
     ami_type       = optional(string, "AL2023_x86_64_STANDARD")
+    capacity_type  = optional(string, "ON_DEMAND")
+    disk_gib       = optional(number, 40)
     min_size       = number
     desired_size   = number
     max_size       = number

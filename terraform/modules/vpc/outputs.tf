@@ -13,7 +13,12 @@ output "private_subnet_ids" {
   value       = [for subnet in aws_subnet.private : subnet.id]
 }
 
-output "private_route_table_id" {
-  description = "Route table of the private subnets."
-  value       = aws_route_table.private.id
+output "cidr_block" {
+  description = "IPv4 range of the VPC."
+  value       = aws_vpc.this.cidr_block
+}
+
+output "private_route_table_ids" {
+  description = "Route tables of the private subnets: one for all, or one a zone."
+  value       = [for table in aws_route_table.private : table.id]
 }

@@ -28,6 +28,34 @@ variable "availability_zones" {
   }
 }
 
+variable "nat" {
+  description = "How private subnets reach the internet: none, single (one NAT gateway for all zones) or per_zone (the loss of a zone cuts off that zone alone)."
+  type        = string
+  default     = "none"
+
+  validation {
+    condition     = contains(["none", "single", "per_zone"], var.nat)
+    error_message = "nat must be none, single or per_zone."
+  }
+}
+
+variable "flow_log_days" {
+  description = "Days that flow logs are kept; null writes none."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.flow_log_days == null || contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], coalesce(var.flow_log_days, 1))
+    error_message = "flow_log_days must be null or a retention that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts the flow logs; null leaves it to AWS's own."
+  type        = string
+  default     = null
+}
+
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

@@ -1,1 +1,1 @@
-"""EcoChain's auth-service: registration, login with JWT, and token checks, without a store."""
+"""Tenants, users, their tokens and sessions."""

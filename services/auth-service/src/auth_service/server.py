@@ -1,119 +1,136 @@
-"""The process: two listeners on one event loop, and an orderly end."""
+"""The routes of auth-service, and its start."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
-import sys
-from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-import h11
-from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from ecochain_kit import server
+from ecochain_kit.application import degraded
+from ecochain_kit.bodies import Removed
+from ecochain_kit.problems import Problem, declared
+from ecochain_kit.stores import Document
+from ecochain_kit.tokens import Admin, Caller
+from fastapi import APIRouter, Response
+from prometheus_client import Counter
+from starlette.types import ASGIApp
 
-from auth_service import application, operations
-from auth_service.draining import Drain
-from auth_service.logs import LOG, configure
-from auth_service.metrics import Metrics
-from auth_service.problems import MEDIA_TYPE, Problem
-from auth_service.settings import BadSettingError, Settings
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-KEEP_ALIVE_S = 75  # Longer than a client or balancer keeps one (60 s), so that it is they who close.
-LONGEST_REQUEST_S = 15  # What SIGTERM waits for; shorter than the chart's grace period.
+from auth_service.bodies import Checked, Grant, KeySet, Login, NewTenant, Refresh, Registration
+from auth_service.keyring import Keyring
+from auth_service.passwords import Passwords
+from auth_service.sessions import Sessions, unknown
+from auth_service.settings import Settings
+from auth_service.users import INDEXES, Users
 
 
-class _Listener(Server):
-    """A uvicorn server that leaves the signals to the process, which has two of them."""
+class Auth:
+    """What the routes do."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+    def __init__(
+        self, settings: Settings, keyring: Keyring, users: Users, sessions: Sessions, logins: Counter
+    ) -> None:
+        self.settings, self.keyring, self.users, self.sessions = settings, keyring, users, sessions
+        self.passwords = Passwords(settings.scrypt_log2_n)
+        self._logins = logins
 
+    async def grant(self, user: Document, response: Response, ttl_s: int | None = None) -> Grant:
+        """Return a token and, while Redis is there, a session for a user."""
+        refresh = await self.sessions.begin(user["tenant"], user["_id"])
+        if refresh is None:
+            degraded(response, "redis")
+        return self.granted(user, refresh, ttl_s)
 
-def _protocol(headers: Sequence[tuple[bytes, bytes]]) -> type[H11Protocol]:
-    class Protocol(H11Protocol):
-        """Answers what is not HTTP as every other error, with the headers that say who answered."""
-
-        def send_400_response(self, msg: str) -> None:
-            body = Problem(400, "malformed-request", msg).body()
-            head = [
-                *headers,
-                (b"content-type", MEDIA_TYPE.encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"connection", b"close"),
-            ]
-            for event in (
-                h11.Response(status_code=400, headers=head, reason=b"Bad Request"),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
-            self.transport.close()
-
-    return Protocol
-
-
-def _listener(app: ASGIApp, port: int, headers: Sequence[tuple[bytes, bytes]], grace_s: int) -> _Listener:
-    return _Listener(
-        Config(
-            app,
-            host="0.0.0.0",  # noqa: S104 -- a pod's own address is not known beforehand
-            port=port,
-            http=_protocol(headers),
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=grace_s,
+    def granted(self, user: Document, refresh: str | None, ttl_s: int | None = None) -> Grant:
+        """Return what a user gets."""
+        life_s = min(ttl_s or self.settings.token_ttl_s, self.settings.token_ttl_s)
+        return Grant(
+            user_id=user["_id"],
+            tenant=user["tenant"],
+            role=user["role"],
+            token=self.keyring.token(user, life_s),
+            expires_in=life_s,
+            refresh_token=refresh,
         )
+
+    async def login(self, body: Login) -> Document:
+        """Return the user; raises Problem 401, the same whichever of address and password is wrong."""
+        user = await self.users.by_email(body.tenant, body.email)
+        if not await self.passwords.right(body.password, user["password"] if user else None) or user is None:
+            self._logins.labels("refused").inc()
+            raise Problem(401, "invalid-credentials", "the address and the password do not belong together")
+        self._logins.labels("granted").inc()
+        return user
+
+
+def _assemble(parts: server.Parts[Settings]) -> Sequence[APIRouter]:
+    settings, metrics = parts.settings, parts.metrics
+    keyring = Keyring(settings.jwt_keys_file)
+    parts.key_of = keyring
+    registrations = metrics.counter("ecochain_user_registrations_total", "Users registered.", "role")
+    auth = Auth(
+        settings,
+        keyring,
+        Users(parts.mongo(*INDEXES)),
+        Sessions(parts.cache(), settings.session_ttl_s),
+        metrics.counter("ecochain_logins_total", "Logins tried.", "result"),
     )
+    router = APIRouter(prefix="/auth", tags=["auth"])
 
+    @router.post("/tenants", status_code=201, responses=declared(503))
+    async def new_tenant(body: NewTenant, response: Response) -> Grant:
+        kept = await auth.passwords.kept(body.password)
+        tenant = await auth.users.new_tenant(body.name)
+        user = await auth.users.add(tenant, body.email, "admin", kept)
+        registrations.labels("admin").inc()
+        return await auth.grant(user, response)
 
-async def _serve(settings: Settings, wrap: Callable[[ASGIApp], ASGIApp]) -> None:
-    drain, metrics = Drain(), Metrics(settings.version, settings.pod_name)
-    headers = application.identity_headers(settings)
-    public = _listener(
-        application.build(settings, metrics, drain, wrap), settings.port, headers, LONGEST_REQUEST_S
-    )
-    private = _listener(operations.build(metrics, drain), settings.metrics_port, headers, 1)
+    @router.post("/register", status_code=201, responses=declared(404, 409, 503))
+    async def register(body: Registration, response: Response) -> Grant:
+        if not await auth.users.tenant_exists(body.tenant):
+            raise Problem(404, "unknown-tenant", "there is no such tenant")
+        user = await auth.users.add(
+            body.tenant, body.email, body.role, await auth.passwords.kept(body.password)
+        )
+        registrations.labels(body.role).inc()
+        return await auth.grant(user, response)
 
-    def stop() -> None:
-        LOG.info("stopping")
-        drain.terminate()
-        public.should_exit = True
+    @router.post("/login", responses=declared(401, 503))
+    async def login(body: Login, response: Response) -> Grant:
+        return await auth.grant(await auth.login(body), response, body.ttl_s)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    LOG.info("starting", extra={"fields": {"port": settings.port, "metrics_port": settings.metrics_port}})
-    side = asyncio.create_task(private.serve())
-    await public.serve()
-    private.should_exit = True
-    await side
-    LOG.info("stopped")
+    @router.post("/refresh", responses=declared(401, 503))
+    async def refresh(body: Refresh) -> Grant:
+        # The user first: a token must not be used up by a request that then fails for want of the store.
+        user = await auth.users.by_id(await auth.sessions.user_of(body.refresh_token))
+        if user is None:
+            raise unknown()
+        return auth.granted(user, await auth.sessions.rotate(body.refresh_token))
+
+    @router.post("/logout", status_code=204, responses=declared(503))
+    async def logout(body: Refresh) -> None:
+        await auth.sessions.end(body.refresh_token)
+
+    @router.get("/verify")
+    async def verify(caller: Caller) -> Checked:
+        return Checked(
+            user_id=caller.user_id,
+            email=caller.email,
+            tenant=caller.tenant,
+            role=caller.role,
+            expires_at=caller.expires_s,
+        )
+
+    @router.get("/keys")
+    async def keys() -> KeySet:
+        return KeySet.model_validate(auth.keyring.published())
+
+    @router.delete("/tenant")
+    async def remove_tenant(caller: Admin) -> Removed:
+        sessions = await auth.sessions.end_tenant(caller.tenant)
+        return Removed(removed={"users": await auth.users.remove_tenant(caller.tenant), "sessions": sessions})
+
+    return [router]
 
 
 def main(wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> int:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight; returns the exit status.
-
-    `wrap` lets a variant build stand in front of the application; the shipped service passes none.
-    """
-    try:
-        settings = Settings.read(os.environ)
-    except BadSettingError as error:
-        configure()
-        LOG.critical("bad setting: %s", error)
-        return 2
-    configure(service="auth-service", version=settings.version, pod=settings.pod_name)
-    asyncio.run(_serve(settings, wrap))
-    sys.stdout.flush()
-    return 0
+    """Serve until told to stop; return the exit status."""
+    return server.serve("auth-service", Settings, _assemble, wrap)

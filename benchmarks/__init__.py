@@ -1,0 +1,1 @@
+"""What the measuring instruments cost, how right they are, and how the field does beside them."""

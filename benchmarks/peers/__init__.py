@@ -1,0 +1,1 @@
+"""What others would have used: HTTP clients to send with, and detectors of downtime."""

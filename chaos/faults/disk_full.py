@@ -1,0 +1,41 @@
+"""Fill a volume of limited size: what a container writes there fails with ENOSPC."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chaos.fault import Place
+from chaos.volume_write import VolumeWriteFault
+
+
+class DiskFull(VolumeWriteFault):
+    """Leaves no room on the volume mounted at `path`, never on a file system of the node's own.
+
+    The volume has a limited size: an emptyDir in memory, or one of a driver that gives it a file system. What
+    its user deletes meanwhile is free again.
+    """
+
+    name: ClassVar[str] = "disk_full"
+    kind: ClassVar[str] = "fill_volume"
+    error: ClassVar[str] = "ENOSPC"
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        selector: str,
+        path: str,
+        count: int = 1,
+        share: float | None = None,
+        container: str | None = None,
+        duration_s: float = 60.0,
+    ) -> None:
+        super().__init__(
+            place,
+            selector=selector,
+            path=path,
+            count=count,
+            share=share,
+            container=container,
+            duration_s=duration_s,
+        )

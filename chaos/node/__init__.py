@@ -1,0 +1,1 @@
+"""What runs on a node, in the agent's pod: nothing but the standard library and core."""

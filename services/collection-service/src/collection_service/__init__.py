@@ -1,0 +1,1 @@
+"""EcoChain's collection-service: pickups of waste, from the request to the completion."""

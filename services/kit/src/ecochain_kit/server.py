@@ -1,0 +1,203 @@
+"""The process of a service: two listeners on one event loop, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import h11
+from fastapi import APIRouter
+from pymongo.errors import PyMongoError
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ecochain_kit import application, operations
+from ecochain_kit.dependencies import Dependency
+from ecochain_kit.draining import Drain
+from ecochain_kit.logs import LOG, configure
+from ecochain_kit.metrics import Metrics
+from ecochain_kit.outgoing import CALL_S, Upstream
+from ecochain_kit.problems import MEDIA_TYPE, Problem
+from ecochain_kit.settings import BadSettingError, Settings
+from ecochain_kit.stores import Cache, Index, Mongo
+from ecochain_kit.tokens import KeyOf, PublishedKeys
+
+KEEP_ALIVE_S = 75  # Longer than a client or balancer keeps one (60 s), so that it is they who close.
+LONGEST_REQUEST_S = 15  # What SIGTERM waits for; shorter than the chart's grace period.
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(kw_only=True)
+class Parts(Generic[SettingsT]):
+    """What a service is assembled from; what is asked for here is closed at the end."""
+
+    settings: SettingsT
+    metrics: Metrics
+    drain: Drain
+    dependencies: list[Dependency] = field(default_factory=list)
+    _closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    key_of: KeyOf | None = None
+    largest_body_bytes: int = application.LARGEST_BODY_BYTES
+
+    def mongo(self, *indexes: Index) -> Mongo:
+        """Return the database of MONGODB_URI, which the service needs to be ready."""
+        if self.settings.mongodb_uri is None:
+            raise BadSettingError("MONGODB_URI: missing")
+        try:
+            store = Mongo(self.settings.mongodb_uri.get_secret_value(), indexes, self.metrics)
+        except (ValueError, TypeError, PyMongoError) as error:  # Its own text has the URI.
+            raise BadSettingError("MONGODB_URI: expected mongodb://HOST:PORT/DATABASE") from error
+        self.dependencies.append(store)
+        self._closing.append(store.close)
+        return store
+
+    def cache(self) -> Cache | None:
+        """Return the Redis of REDIS_URL, or None where there is none; without it the service degrades."""
+        if self.settings.redis_url is None:
+            return None
+        try:
+            cache = Cache(self.settings.redis_url.get_secret_value())
+        except ValueError as error:
+            raise BadSettingError("REDIS_URL: expected redis://HOST:PORT") from error
+        self.dependencies.append(cache)
+        self._closing.append(cache.close)
+        return cache
+
+    def upstream(self, name: str, url: str, *, call_s: float = CALL_S) -> Upstream:
+        """Return another service, whose answers are waited for `call_s` seconds in all."""
+        upstream = Upstream(name, url, self.metrics, call_s=call_s)
+        self._closing.append(upstream.close)
+        return upstream
+
+    def keys(self) -> KeyOf:
+        """Return what finds the key of a token: the service's own, else auth-service's published ones."""
+        if self.key_of is None:
+            keys = PublishedKeys(self.settings.auth_url)
+            self._closing.append(keys.close)
+            self.key_of = keys
+        return self.key_of
+
+    async def close(self) -> None:
+        """Close what was opened, last in first out."""
+        for close in reversed(self._closing):
+            await close()
+
+
+Assemble = Callable[[Parts[SettingsT]], Sequence[APIRouter]]
+
+
+class _Listener(Server):
+    """A uvicorn server that leaves the signals to the process, which has two of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _protocol(headers: Sequence[tuple[bytes, bytes]]) -> type[H11Protocol]:
+    class Protocol(H11Protocol):
+        """Answers what is not HTTP as every other error, with the headers that say who answered."""
+
+        def send_400_response(self, msg: str) -> None:
+            body = Problem(400, "malformed-request", msg).body()
+            head = [
+                *headers,
+                (b"content-type", MEDIA_TYPE.encode()),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ]
+            for event in (
+                h11.Response(status_code=400, headers=head, reason=b"Bad Request"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
+
+    return Protocol
+
+
+def _listener(app: ASGIApp, port: int, headers: Sequence[tuple[bytes, bytes]], grace_s: int) -> _Listener:
+    return _Listener(
+        Config(
+            app,
+            host="0.0.0.0",  # noqa: S104 -- a pod's own address is not known beforehand
+            port=port,
+            http=_protocol(headers),
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=grace_s,
+        )
+    )
+
+
+async def _serve(
+    name: str, settings: SettingsT, assemble: Assemble[SettingsT], wrap: Callable[[ASGIApp], ASGIApp]
+) -> None:
+    parts = Parts(settings=settings, metrics=Metrics(settings.version, settings.pod_name), drain=Drain())
+    metrics, drain, headers = parts.metrics, parts.drain, application.identity_headers(settings)
+    app = application.build(
+        name,
+        settings,
+        assemble(parts),
+        dependencies=parts.dependencies,
+        key_of=parts.keys(),
+        metrics=metrics,
+        drain=drain,
+        largest_body_bytes=parts.largest_body_bytes,
+        wrap=wrap,
+    )
+    public = _listener(app, settings.port, headers, LONGEST_REQUEST_S)
+    private = _listener(operations.build(metrics, drain), settings.metrics_port, headers, 1)
+
+    def stop() -> None:
+        LOG.info("stopping")
+        drain.terminate()
+        public.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    LOG.info("starting", extra={"fields": {"port": settings.port, "metrics_port": settings.metrics_port}})
+    side = asyncio.create_task(private.serve())
+    await public.serve()
+    private.should_exit = True
+    await side
+    await parts.close()
+    LOG.info("stopped")
+
+
+def serve(
+    name: str,
+    settings_type: type[SettingsT],
+    assemble: Assemble[SettingsT],
+    wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+) -> int:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight; returns the exit status.
+
+    `assemble` gets the parts and returns the routes. `wrap` lets a variant build stand in front of the
+    application; a shipped service passes none. A bad setting is one log line and exit status 2.
+    """
+    try:
+        settings = settings_type.read(os.environ)
+        configure(service=name, version=settings.version, pod=settings.pod_name)
+        asyncio.run(_serve(name, settings, assemble, wrap))
+    except BadSettingError as error:
+        configure(service=name)
+        LOG.critical("bad setting: %s", error)
+        return 2
+    sys.stdout.flush()
+    return 0

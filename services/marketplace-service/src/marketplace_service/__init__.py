@@ -1,0 +1,1 @@
+"""EcoChain's marketplace-service: listings of recovered material, and orders of it."""

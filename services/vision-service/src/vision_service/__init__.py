@@ -1,0 +1,1 @@
+"""EcoChain's vision-service: tells the kind of waste in a picture."""
