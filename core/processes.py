@@ -7,8 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from core.errors import CommandError
 
@@ -74,25 +77,44 @@ def run(
     """Run an outside program to its end, capturing its output.
 
     `env` adds to the present environment. Raises CommandError on a non-zero exit (unless `check` is
-    false), on a missing program and on time-out, after which the program is dead.
+    false), on a missing program and on time-out, after which the program and all that it started are dead.
     """
     command = [str(part) for part in argv]
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             command,
-            capture_output=True,
+            stdin=None if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout_s,
             env={**os.environ, **env} if env else None,
             cwd=cwd,
-            input=stdin,
-            check=False,
         )
     except FileNotFoundError as error:
         raise CommandError(command, "not started", str(error)) from error
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout.decode() if isinstance(error.stdout, bytes) else (error.stdout or "")
-        raise CommandError(command, f"none within {timeout_s:g} s", output) from error
-    if check and done.returncode != 0:
-        raise CommandError(command, done.returncode, done.stdout + done.stderr)
-    return done
+    with child:
+        try:
+            output, errors = child.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            _kill_family(child.pid)
+            told = error.stdout.decode() if isinstance(error.stdout, bytes) else (error.stdout or "")
+            raise CommandError(command, f"none within {timeout_s:g} s", told) from error
+        except BaseException:
+            _kill_family(child.pid)
+            raise
+    if check and child.returncode != 0:
+        raise CommandError(command, child.returncode, output + errors)
+    return subprocess.CompletedProcess(command, child.returncode, output, errors)
+
+
+def _kill_family(pid: int) -> None:
+    """Kill a process with all that it started; each is stopped first, for none to start another meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid)]
+        for one in family:  # it grows
+            with suppress(psutil.NoSuchProcess):
+                one.suspend()
+                family += one.children()
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()

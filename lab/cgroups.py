@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,10 +93,12 @@ def folders(group: str) -> list[Path]:
 
 
 def below(group: str) -> Iterator[Path]:
-    """Yield every folder of the group, deepest first."""
+    """Yield every folder of the group, each after those in it.
+
+    A group may go away while it is walked; os.walk passes over it, where pathlib's walk raises.
+    """
     for top in folders(group):
-        yield from sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
-        yield top
+        yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
 
 
 def pids(group: str) -> set[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,9 +170,12 @@ def _folder(mount: Path, path: str, container_id: str) -> Path | None:
 
 def _holding(folder: Path, pid: int) -> Path:
     # A container may have made groups of its own, and under v2 then has no process beside them.
-    for one in (folder, *sorted(path for path in folder.rglob("*") if path.is_dir())):
-        if str(pid) in (one / "cgroup.procs").read_text().split():
-            return one
+    # They come and go while they are walked.
+    for one, names, _ in os.walk(folder):
+        names.sort()
+        with suppress(FileNotFoundError):
+            if str(pid) in Path(one, "cgroup.procs").read_text().split():
+                return Path(one)
     return folder
 
 

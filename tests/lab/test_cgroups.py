@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,23 @@ def test_the_most_memory_of_a_group_is_found_in_either_version(
     (tmp_path / "memory/lab").mkdir(parents=True)
     (tmp_path / "memory/lab" / name).write_text("123\n")
     assert cgroups.most_bytes("lab") == 123
+
+
+def test_a_group_that_goes_away_while_it_is_walked_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod's group goes between the listing of its parent and its own: the rest is told, leaves first."""
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [("v2", tmp_path)])
+    for name in ("node/stays/inner", "node/goes"):
+        (tmp_path / name).mkdir(parents=True)
+    listing = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if str(path).endswith("goes"):
+            Path(path).rmdir()
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    walked = [str(path.relative_to(tmp_path)) for path in cgroups.below("node")]
+    assert not (tmp_path / "node/goes").exists()
+    assert walked == ["node/stays/inner", "node/stays", "node"]

@@ -40,7 +40,8 @@ class LabNodeAccess:
 
 def _group_of(node_group: str, container_id: str) -> str | None:
     for _, root in cgroups.hierarchies():
-        for folder in (root / node_group).rglob(f"*{container_id}*"):
-            if folder.is_dir():
-                return str(Path(folder).relative_to(root))
+        for folder, names, _ in os.walk(root / node_group):
+            for name in names:
+                if container_id in name:
+                    return str(Path(folder, name).relative_to(root))
     return None

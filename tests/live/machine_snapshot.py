@@ -270,14 +270,20 @@ def _files() -> Iterator[str]:
     for top in (Path(folder) for folder in HOST_FOLDERS):
         if top.exists():
             yield str(top)
-            yield from (str(path) for path in top.rglob("*"))
+            yield from (str(path) for path in _tree(top))
     yield from (str(path) for path in Path("/run").glob("ecochain*"))
-    yield from (str(path) for path in (state() / "labs").rglob("*"))
-    for path in state().rglob("*"):
+    yield from (str(path) for path in _tree(state() / "labs"))
+    for path in _tree(state()):
         # A lock's file has to stay; the logs of a start that failed are kept to be read.
         kept = path.suffix == ".lock" or path.relative_to(state()).parts[0] in ("locks", "failed")
         if path.is_file() and not kept:
             yield str(path)
+
+
+def _tree(top: Path) -> Iterator[Path]:
+    # os.walk passes over a folder that goes away meanwhile, where pathlib's walk raises.
+    for folder, folders, files in os.walk(top):
+        yield from (Path(folder, name) for name in (*folders, *files))
 
 
 _READERS: Mapping[str, Callable[[], Iterator[str]]] = {
