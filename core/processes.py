@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from core.errors import CommandError
 
 
@@ -108,13 +106,14 @@ def run(
 
 
 def _kill_family(pid: int) -> None:
-    """Kill a process with all that it started; each is stopped first, for none to start another meanwhile."""
-    with suppress(psutil.NoSuchProcess):
-        family = [psutil.Process(pid)]
-        for one in family:  # it grows
-            with suppress(psutil.NoSuchProcess):
-                one.suspend()
-                family += one.children()
-        for one in family:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
+    """Kill a child with all that it started; each is stopped first, for none to start another meanwhile."""
+    family = [ProcessId.of(pid)]
+    for one in family:  # it grows
+        if one is not None:
+            one.signal(signal.SIGSTOP)
+            with suppress(OSError):
+                for children in Path(f"/proc/{one.pid}/task").glob("*/children"):
+                    family += [ProcessId.of(int(child)) for child in children.read_text().split()]
+    for one in family:
+        if one is not None:
+            one.signal(signal.SIGKILL)
