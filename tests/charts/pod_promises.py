@@ -297,13 +297,27 @@ def a_store_has_one_writer_and_its_data_outlives_the_pod(found: Rendered) -> Non
     address = (service["metadata"]["name"], service["spec"]["ports"][0]["port"])
     if found.chart == "ferretdb":
         assert address == ("mongodb", 27017)
-        assert found.variables["FERRETDB_SQLITE_URL"]["value"] == "file:/data/"
+        assert found.variables["FERRETDB_SQLITE_URL"]["value"].partition("?")[0] == "file:/data/"
         assert found.variables["FERRETDB_TELEMETRY"]["value"] == "disable"
     else:
         assert address == ("redis", 6379)
         script = found.container["command"][-1]
         assert {"dir /data", "appendonly yes"} <= set(script.splitlines())
     assert found.labels["app.kubernetes.io/component"] == address[0]
+
+
+@promise(
+    broken("values/lab/ferretdb.yaml", ", fsync: false", "", chart="ferretdb"),
+    broken("values/lab/valkey.yaml", ", fsync: false", "", chart="valkey"),
+    broken("charts/ferretdb/templates/_pod.tpl", "if not", "if", chart="ferretdb"),
+    charts=STORES,
+)
+def a_store_waits_for_the_disk_except_where_all_nodes_share_one(found: Rendered) -> None:
+    waits = found.environment != "lab"
+    if found.chart == "ferretdb":
+        assert ("synchronous(off)" in found.variables["FERRETDB_SQLITE_URL"]["value"]) != waits
+    else:
+        assert ("appendfsync everysec" in found.container["command"][-1].splitlines()) == waits
 
 
 @promise(

@@ -148,13 +148,37 @@ def test_what_is_not_http_gets_the_same_headers_as_every_answer(core_platform: P
     assert b"application/problem+json" in answer
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"BREW /health HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+        (b"GET /health HTTP/1.0\r\n\r\n", 200),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ".ljust(64 * 1024 + 1, b"a"), 431),
+        (
+            b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 30_000 + b"\r\nConnection: close\r\n\r\n",
+            200,
+        ),
+    ],
+    ids=["an unknown method", "no host", "two hosts", "the old version", "an endless head", "a long head"],
+)
+def test_a_request_is_held_to_the_protocol(core_platform: Platform, request_: bytes, status: int) -> None:
+    """What the parser lets pass and HTTP does not is refused, and a head has a largest size."""
+    with socket.create_connection(("127.0.0.1", core_platform.services["api"].port), 5) as client:
+        client.sendall(request_)
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert status == 200 or b"application/problem+json" in answer
+
+
 def test_requests_are_counted_by_route_and_status(core_platform: Platform) -> None:
     """Labels are templates and known words, whatever a client sends."""
     auth = core_platform.services["auth-service"]
     with httpx.Client(base_url=auth.url) as client:
         client.get("/auth/keys")
         client.get(f"/nobody/{free_port()}")
-        client.request("BREW", "/auth/keys")
+        client.request("PROPFIND", "/auth/keys")
     told = series(auth)
     assert 'http_requests_total{method="GET",route="/auth/keys",status="200"}' in told
     assert 'route="unmatched",status="404"' in told

@@ -9,7 +9,7 @@ env:
   - name: FERRETDB_HANDLER
     value: sqlite
   - name: FERRETDB_SQLITE_URL
-    value: file:/data/
+    value: file:/data/{{ if not .Values.storage.fsync }}?_pragma=synchronous(off){{ end }}
   - name: FERRETDB_STATE_DIR
     value: /data
   - name: FERRETDB_LISTEN_ADDR

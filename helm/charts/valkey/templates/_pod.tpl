@@ -16,7 +16,7 @@ command:
     port {{ .Values.store.port }}
     dir /data
     appendonly yes
-    appendfsync everysec
+    appendfsync {{ .Values.storage.fsync | ternary "everysec" "no" }}
     save ""
     maxmemory {{ .Values.memory.max }}
     maxmemory-policy {{ .Values.memory.policy }}

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import h11
+import uvloop
 from fastapi import APIRouter
 from pymongo.errors import PyMongoError
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ecochain_kit import application, operations
 from ecochain_kit.dependencies import Dependency
@@ -31,6 +31,7 @@ from ecochain_kit.tokens import KeyOf, PublishedKeys
 
 KEEP_ALIVE_S = 75  # Longer than a client or balancer keeps one (60 s), so that it is they who close.
 LONGEST_REQUEST_S = 15  # What SIGTERM waits for; shorter than the chart's grace period.
+LARGEST_HEAD_BYTES = 64 * 1024
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -102,24 +103,47 @@ class _Listener(Server):
         yield
 
 
-def _protocol(headers: Sequence[tuple[bytes, bytes]]) -> type[H11Protocol]:
-    class Protocol(H11Protocol):
-        """Answers what is not HTTP as every other error, with the headers that say who answered."""
+def _protocol(headers: Sequence[tuple[bytes, bytes]]) -> type[HttpToolsProtocol]:
+    class Protocol(HttpToolsProtocol):
+        """Answers what is not HTTP as every other error, with the headers that say who answered.
+
+        The parser in C takes a third less of a processor than h11 for a whole request. It holds no limit on
+        a request's head, and asks for no Host.
+        """
+
+        _head_bytes: int | None = None
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self._head_bytes is not None and not self.transport.is_closing():
+                self._head_bytes += len(data)
+                if self._head_bytes > LARGEST_HEAD_BYTES:
+                    self._refuse(431, f"expected a head of at most {LARGEST_HEAD_BYTES} bytes")
+
+        def on_message_begin(self) -> None:
+            self._head_bytes = 0
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._head_bytes = None
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+                raise ValueError("expected one header Host")
+            super().on_headers_complete()
 
         def send_400_response(self, msg: str) -> None:
-            body = Problem(400, "malformed-request", msg).body()
+            self._refuse(400, msg)
+
+        def _refuse(self, status: int, msg: str) -> None:
+            body = Problem(status, "malformed-request", msg).body()
             head = [
                 *headers,
                 (b"content-type", MEDIA_TYPE.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"connection", b"close"),
             ]
-            for event in (
-                h11.Response(status_code=400, headers=head, reason=b"Bad Request"),
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            ):
-                self.transport.write(self.conn.send(event) or b"")
+            lines = b"".join(b"%s: %s\r\n" % one for one in head)
+            self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], lines, body))
             self.transport.close()
 
     return Protocol
@@ -132,7 +156,7 @@ def _listener(app: ASGIApp, port: int, headers: Sequence[tuple[bytes, bytes]], g
             host="0.0.0.0",  # noqa: S104 -- a pod's own address is not known beforehand
             port=port,
             http=_protocol(headers),
-            loop="asyncio",
+            loop="none",
             ws="none",
             lifespan="off",
             log_config=None,
@@ -194,7 +218,7 @@ def serve(
     try:
         settings = settings_type.read(os.environ)
         configure(service=name, version=settings.version, pod=settings.pod_name)
-        asyncio.run(_serve(name, settings, assemble, wrap))
+        uvloop.run(_serve(name, settings, assemble, wrap))
     except BadSettingError as error:
         configure(service=name)
         LOG.critical("bad setting: %s", error)
