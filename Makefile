@@ -9,6 +9,10 @@ RUN := $(VENV)/bin/
 UV_VERSION := 0.13.9
 UV := $(VENV)/bin/uv
 
+# Python may be told to keep no byte code. Then each start of pytest rewrites the assertions of 286 modules anew,
+# which is more than half of what a start takes, and a test run starts it hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup environment rehearsal test test-free test-live test-full bench check clean-lab
 
 help:
