@@ -18,7 +18,8 @@ from core.processes import run
 from fixtures.provision_drift import drift
 from fixtures.provisioning import Provision
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+# The build has a limit of its own.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900, func_only=True)]
 
 MODULE, VERSION = "github.com/opentofu/opentofu", "1.12.6"
 PROVIDER = "hashicorp/aws"
