@@ -13,6 +13,7 @@ import contextlib
 import gc
 import json
 import math
+import os
 import resource
 import sys
 import time
@@ -206,11 +207,21 @@ async def _main(config: Mapping[str, Any]) -> int:
     return 1 if sampler.error else 0
 
 
+# More than a second of probes at the highest rate has open at once.
+_FILES = 4096
+
+
 def raise_file_limit() -> None:
-    """Allow this process as many files, and so connections, as the system lets it."""
+    """Allow this process as many files, and so connections, as the system lets it; before it has threads.
+
+    The kernel's table of them is made large at once. It grows by doubling, and where threads share it the
+    one that needs a file, and all that need one after it, wait for RCU.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(OSError), Path(os.devnull).open("rb") as any_file:
+        os.close(os.dup2(any_file.fileno(), _FILES - 1))
 
 
 if __name__ == "__main__":

@@ -79,6 +79,13 @@ def test_each_thread_that_takes_pythons_lock_goes_first(server, sampler):
     assert len([policy for policy in ours if policy & os.SCHED_RR]) == 3
 
 
+def test_the_table_of_files_need_not_grow_while_it_probes(server, sampler):
+    """Where threads share it, whoever makes it grow waits for RCU, and the ticks with it."""
+    status = Path(f"/proc/{sampler(server[1]).id.pid}/status").read_text()
+    (size,) = (line.split()[1] for line in status.splitlines() if line.startswith("FDSize:"))
+    assert int(size) >= 4096
+
+
 def test_a_frozen_runner_is_blind_and_the_product_is_not_down(server, tmp_path, clock):
     """Freezing the sampler, or the control target, is told as a blind span that covers the freeze."""
     frozen = {}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -135,6 +136,14 @@ def test_a_request_in_flight_at_sigterm_is_answered_and_its_connection_closed() 
 def series(service: Replica) -> str:
     """Return what Prometheus would scrape."""
     return httpx.get(f"http://127.0.0.1:{service.metrics_port}/metrics", timeout=5).text
+
+
+def test_the_table_of_files_need_not_grow_while_it_serves(core_platform: Platform) -> None:
+    """The kernel says how many fit."""
+    for service in core_platform.services.values():
+        status = Path(f"/proc/{service.process.pid}/status").read_text()
+        (size,) = (line.split()[1] for line in status.splitlines() if line.startswith("FDSize:"))
+        assert int(size) >= 1024
 
 
 def test_what_is_not_http_gets_the_same_headers_as_every_answer(core_platform: Platform) -> None:
