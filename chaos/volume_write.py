@@ -25,10 +25,10 @@ class VolumeWriteFault(ContainerAct):
         *,
         selector: str,
         path: str,
-        count: int,
-        share: float | None,
-        container: str | None,
-        duration_s: float,
+        count: int = 1,
+        share: float | None = None,
+        container: str | None = None,
+        duration_s: float = 60.0,
     ) -> None:
         super().__init__(
             place, selector=selector, count=count, share=share, container=container, duration_s=duration_s

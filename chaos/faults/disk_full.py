@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.fault import Place
 from chaos.volume_write import VolumeWriteFault
 
 
@@ -18,24 +17,3 @@ class DiskFull(VolumeWriteFault):
     name: ClassVar[str] = "disk_full"
     kind: ClassVar[str] = "fill_volume"
     error: ClassVar[str] = "ENOSPC"
-
-    def __init__(
-        self,
-        place: Place,
-        *,
-        selector: str,
-        path: str,
-        count: int = 1,
-        share: float | None = None,
-        container: str | None = None,
-        duration_s: float = 60.0,
-    ) -> None:
-        super().__init__(
-            place,
-            selector=selector,
-            path=path,
-            count=count,
-            share=share,
-            container=container,
-            duration_s=duration_s,
-        )

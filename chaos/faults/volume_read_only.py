@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chaos.fault import Place
 from chaos.volume_write import VolumeWriteFault
 
 
@@ -17,24 +16,3 @@ class VolumeReadOnly(VolumeWriteFault):
     name: ClassVar[str] = "volume_read_only"
     kind: ClassVar[str] = "read_only_volume"
     error: ClassVar[str] = "EROFS"
-
-    def __init__(
-        self,
-        place: Place,
-        *,
-        selector: str,
-        path: str,
-        count: int = 1,
-        share: float | None = None,
-        container: str | None = None,
-        duration_s: float = 60.0,
-    ) -> None:
-        super().__init__(
-            place,
-            selector=selector,
-            path=path,
-            count=count,
-            share=share,
-            container=container,
-            duration_s=duration_s,
-        )
